@@ -40,7 +40,7 @@ func podAttributes() map[string]schema.Attribute {
 			Validators:          []validator.String{attribute.DurationAtLeast(time.Second, "a second")},
 		},
 		"retries": schema.Int64Attribute{
-			MarkdownDescription: "How often a failed container is retried in a new pod, after 10 s, 20 s, 40 s and so on up to 10 minutes. Kubernetes controls these delays. A pod that was stopped from outside (deleted, drained or preempted) is replaced and does not count; after three evictions because its nodes were short of disk or memory, the step fails. Defaults to `0`." + runsNothing,
+			MarkdownDescription: "How often a failed container is retried in a new pod, after 10 s, 20 s, 40 s and so on up to 10 minutes. Kubernetes controls these delays. A pod that was stopped from outside (deleted, drained or preempted) is replaced and does not count; after three evictions because its nodes were short of disk or memory, the step, or the index of a fan-out step, fails. Defaults to `0`." + runsNothing,
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.Between(0, 100)},
 		},

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -11,7 +12,8 @@ import (
 // Evictions. The kubelet evicts a pod that exceeds one of its limits, and pods of a node that is short of disk or memory. The Job
 // controller replaces both without counting them: the former because the agent was stopped before its command had ended, the latter because they are
 // marked as a disruption. A command that writes too much would fill one node after another. So an eviction because of the pod's own limit
-// counts as a retry, and a pod that nodes have evicted maxNodeEvictions times has failed.
+// counts as a retry, and a pod that nodes have evicted maxNodeEvictions times has failed. An index of a fan-out step is then one of its failed indexes.
+// Kubernetes does not know that, and goes on to replace its pods until the step has ended, so it may commit after all.
 
 // maxNodeEvictions is the number of evictions by nodes that were short of something, after which a step, or an index, has failed.
 const maxNodeEvictions = 3
@@ -40,9 +42,19 @@ func (l *loop) handleEviction(step string, pod *corev1.Pod) {
 		l.evicted[pod.UID] = true
 		l.reportEvent(workflow.RunDisturbed, step, fmt.Sprintf("pod %s was evicted: %s", pod.Name, pod.Status.Message))
 	}
-	if l.isOverEvicted(step, pod.Labels[indexLabel]) {
-		l.state.markUnconfirmed(step, l.state.latestAttempt(step), failureReason{workflow.ReasonEvicted, pod.Status.Message})
+	if !l.isOverEvicted(step, pod.Labels[indexLabel]) {
+		return
 	}
+	index, err := strconv.Atoi(pod.Labels[indexLabel])
+	if err != nil { // it has no indexes
+		l.state.markUnconfirmed(step, l.state.latestAttempt(step), failureReason{workflow.ReasonEvicted, pod.Status.Message})
+		return
+	}
+	if l.overEvicted[step] == nil {
+		l.overEvicted[step] = map[int]string{}
+	}
+	l.overEvicted[step][index] = pod.Status.Message
+	l.hints.expect(commitName(pod)) // it has failed unless it has committed already
 }
 
 // isOverEvicted reports whether the pods of a step, or of one of its indexes, were evicted too often.

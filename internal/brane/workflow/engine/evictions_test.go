@@ -8,6 +8,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
@@ -60,6 +61,7 @@ func TestEvictionsAreCounted(t *testing.T) {
 	} {
 		tt.step.Name = "a"
 		l := newTestLoop(t, tt.step)
+		l.clients.Kube = newFakeClient(t, answerEmpty)
 		l.state.recordJob("a", 1)
 		var reported int
 		l.options.Observe = func(workflow.Event) { reported++ }
@@ -67,7 +69,8 @@ func TestEvictionsAreCounted(t *testing.T) {
 		for n, kind := range strings.Fields(tt.pods) {
 			evicted := pod(kind, n)
 			l.handlePod(evicted)
-			if l.handlePod(evicted); got == "" && l.state.phaseOf("a") == unconfirmed {
+			l.handlePod(evicted)
+			if l.limitFailedIndexes(t.Context()); got == "" && l.state.phaseOf("a") == unconfirmed {
 				got = evicted.Name
 			}
 		}
@@ -89,6 +92,56 @@ func TestEvictionsAreCounted(t *testing.T) {
 		l.rememberPod(replacement)
 		if first := l.rankPods("a", workflow.ReasonEvicted)[0]; first.Name != tt.want {
 			t.Errorf("%s: the failure is about pod %s", name, first.Name)
+		}
+	}
+}
+
+// An index that was evicted for the last allowed time is one of the failed indexes, unless it has committed. The step fails if these are too many, or if no
+// other index is left.
+func TestEvictedIndexesAreCounted(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		most      int32
+		evicted   []int
+		failed    string // according to the Job
+		committed []int
+		want      string // the reason
+	}{
+		"as many as allowed":             {2, []int{0}, "1", nil, ""},
+		"the same index":                 {1, []int{1}, "1", nil, ""},
+		"too many":                       {2, []int{0, 1}, "2", nil, "MaxFailedIndexesExceeded: 3 indexes have failed, and max_failed_indexes is 2"},
+		"none is allowed":                {0, []int{0}, "", nil, "Evicted: full"},
+		"the others are committed":       {2, []int{0}, "1", []int{2, 3}, "Evicted: full"},
+		"another one runs":               {2, []int{0}, "1", []int{2}, ""},
+		"it has committed":               {0, []int{0}, "", []int{0}, ""},
+		"it and all others have, or may": {2, []int{0}, "1", []int{0, 2, 3}, ""}, // the Job fails
+	} {
+		l := newTestLoop(t, workflow.Step{Name: "a", Completions: 4, MaxFailedIndexes: tt.most})
+		l.clients.Kube = newFakeClient(t, answerEmpty)
+		l.state.recordJob("a", 1)
+		for _, index := range tt.evicted {
+			pod := endedPod(fmt.Sprint(index), 0, workflow.StepContainer, 204, "Error")
+			pod.Labels = map[string]string{workflow.StepLabel: "a", workflow.AttemptLabel: "1", batchv1.JobCompletionIndexAnnotation: fmt.Sprint(index)}
+			pod.Status.Reason, pod.Status.Message = workflow.ReasonEvicted, "full"
+			l.handlePod(pod)
+			if !l.hints.names[workflow.IndexKey("a", index)] {
+				t.Errorf("%s: the commit of index %d is not read", name, index)
+			}
+		}
+		if tt.failed != "" {
+			l.failedIndexes["a"] = tt.failed
+		}
+		for _, index := range tt.committed {
+			l.merger.indexes[workflow.IndexKey("a", index)] = files.Record{}
+			l.merger.known["a"]++
+		}
+		l.limitFailedIndexes(t.Context())
+		got := ""
+		if why := l.state.steps["a"].reason; l.state.phaseOf("a") == unconfirmed {
+			got = why.reason + ": " + why.message
+		}
+		if got != tt.want {
+			t.Errorf("%s: the step fails with %q, not with %q", name, got, tt.want)
 		}
 	}
 }

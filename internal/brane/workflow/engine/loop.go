@@ -60,6 +60,8 @@ type loop struct {
 	unstarted   map[string]unstartedStep
 	cleanups    map[string]cleanup // by the description of the object
 	nextCleanup time.Time
+	// overEvicted are the indexes of fan-out steps that were evicted too often, with the last message of the kubelet.
+	overEvicted map[string]map[int]string
 	// failedIndexes are those of fan-out steps, as their Jobs count them.
 	failedIndexes map[string]string
 	signals       *signals
@@ -93,6 +95,7 @@ func newLoop(e *Execution) *loop {
 		pods: map[string]podsByUID{}, active: map[string]podsByUID{}, failed: map[failedKey]podsByUID{}, timers: map[string]podTimer{}, diagnosing: map[string]bool{}, waiting: map[string]string{},
 		kept: podsByUID{}, released: podSet{}, isDeleted: podSet{}, evicted: podSet{}, unstarted: map[string]unstartedStep{}, deniedJobs: map[string]time.Time{},
 		terminating: map[types.UID]time.Time{}, failing: map[string]failureReason{}, cleanups: map[string]cleanup{}, failedIndexes: map[string]string{}, signals: newSignals(), backoff: retryBackoff,
+		overEvicted: map[string]map[int]string{},
 	}
 }
 
@@ -333,6 +336,7 @@ func (l *loop) startStep(ctx context.Context, name string) error {
 	l.state.recordJob(name, number)
 	delete(l.failing, name)
 	delete(l.failedIndexes, name)
+	delete(l.overEvicted, name)
 	l.startPodTimer(name)
 	l.reportEvent(kind, name, job.Name)
 	return nil

@@ -161,40 +161,59 @@ func (l *loop) recordFailedIndexes(of attemptKey, job *batchv1.Job) {
 	}
 }
 
-// limitFailedIndexes records the fan-out steps of which more indexes have failed than are allowed, after the commits were read. The Job
-// cannot count them: it counts committed indexes whose sidecar did not exit with 0 as well.
+// limitFailedIndexes records the fan-out steps of which more indexes have failed than are allowed, or of which none is left that has not ended, after the
+// commits were read. The Job cannot count them: it counts committed indexes whose sidecar did not exit with 0 as well, and does not count evictions.
 func (l *loop) limitFailedIndexes(ctx context.Context) {
+	steps := maps.Clone(l.overEvicted)
 	for step := range l.failedIndexes {
-		limit := int(l.spec.Graph.Step(step).MaxFailedIndexes)
-		count := l.countFailedIndexes(step)
-		if count <= limit || l.state.phaseOf(step) != running {
+		steps[step] = l.overEvicted[step]
+	}
+	for step := range steps {
+		if _, isFailed := l.findIndexFailure(step); !isFailed || l.state.phaseOf(step) != running {
 			continue
 		}
 		l.refreshPods(ctx, step) // the watch of Jobs may be ahead of that of pods, which shows what has never started
-		if count = l.countFailedIndexes(step); count > limit {
-			l.state.markUnconfirmed(step, l.state.latestAttempt(step), failureReason{
-				batchv1.JobReasonMaxFailedIndexesExceeded, fmt.Sprintf("%d indexes have failed, and max_failed_indexes is %d", count, limit),
-			})
+		if why, isFailed := l.findIndexFailure(step); isFailed {
+			l.state.markUnconfirmed(step, l.state.latestAttempt(step), why)
 		}
 	}
 }
 
-// countFailedIndexes counts the indexes of a fan-out step that have started, have failed, and are not committed.
-func (l *loop) countFailedIndexes(step string) (count int) {
+// findIndexFailure returns why a fan-out step has failed because of its failed indexes, if it has.
+func (l *loop) findIndexFailure(step string) (why failureReason, isFailed bool) {
+	of := l.spec.Graph.Step(step)
+	limit, ended, count := int(of.MaxFailedIndexes), l.merger.known[step], 0
+	var evicted *string
 	for _, index := range l.listFailedIndexes(step) {
-		if _, isUnstarted := l.wasUnstarted(step, strconv.Itoa(index)); !isUnstarted && !l.merger.isIndexCommitted(step, index) {
+		if l.merger.isIndexCommitted(step, index) {
+			continue
+		}
+		ended++
+		message, isEvicted := l.overEvicted[step][index]
+		if isEvicted {
+			evicted = &message
+		}
+		if _, isUnstarted := l.wasUnstarted(step, strconv.Itoa(index)); isEvicted || !isUnstarted {
 			count++
 		}
 	}
-	return count
+	switch {
+	case evicted != nil && (ended >= of.Completions || limit == 0):
+		return failureReason{workflow.ReasonEvicted, *evicted}, true
+	case count > limit:
+		return failureReason{batchv1.JobReasonMaxFailedIndexesExceeded, fmt.Sprintf("%d indexes have failed, and max_failed_indexes is %d", count, limit)}, true
+	}
+	return failureReason{}, false
 }
 
-// listFailedIndexes returns the indexes of a fan-out step that have failed according to its Job.
+// listFailedIndexes returns the indexes of a fan-out step that have failed according to its Job, or were evicted too often.
 func (l *loop) listFailedIndexes(step string) (indexes []int) {
 	for _, completion := range parseIndexes(l.failedIndexes[step]) {
 		indexes = append(indexes, l.translateIndex(attemptKey{step, l.state.latestAttempt(step)}, completion))
 	}
-	return indexes
+	indexes = slices.AppendSeq(indexes, maps.Keys(l.overEvicted[step]))
+	slices.Sort(indexes)
+	return slices.Compact(indexes)
 }
 
 // parseIndexes parses the indexes in the status of a Job, for example "1,3-5".
