@@ -237,21 +237,26 @@ func clearCancellation(ctx context.Context, client *kube.Client, ref workflow.Re
 	if err != nil || term == 0 {
 		return false, err
 	}
-	// Later attempts are of later terms, and not cancelled. A Job that has failed is kept for inspection; its pod does not have to be waited
-	// for.
-	shouldKeep := func(job *batchv1.Job) bool { return isJobOver(job) || parseAttempt(job).number > term }
+	// Later terms are not cancelled. A Job that has failed is kept for inspection; its pod does not have to be waited for.
+	shouldKeep := func(job *batchv1.Job) bool { return isJobOver(job) || findTerm(job.Spec.Template.Spec) > term }
 	if err := client.Retry(ctx, func() error { return deleteJobs(ctx, client, ref, shouldKeep) }); err != nil {
 		return true, err
 	}
 	soon, done := context.WithTimeoutCause(ctx, stopTime, errors.New("their node does not answer"))
 	defer done()
-	isStopping := func(pod *corev1.Pod) bool { return isPodRunning(pod) && attemptNumber(pod.Labels) <= term }
+	isStopping := func(pod *corev1.Pod) bool { return isPodRunning(pod) && findTerm(pod.Spec) <= term }
 	if err := waitForPods(soon, client, ref, ref.StepsSelector(), isStopping); ctx.Err() != nil {
 		return true, context.Cause(ctx)
 	} else if err != nil {
 		observe.Report(workflow.Event{Kind: workflow.RunDisturbed, Detail: err.Error()}) // the first commit is used
 	}
 	return true, store.Resume(ctx)
+}
+
+// findTerm returns the term of the run's lease in which the Job with these pods was created; 0 if that cannot be read.
+func findTerm(pod corev1.PodSpec) int {
+	step, _ := jobspec.FindAgentStep(&batchv1.Job{Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: pod}}})
+	return step.Term
 }
 
 // isPodRunning reports whether a pod has not ended.
