@@ -186,9 +186,11 @@ func isTerminal(err error) bool {
 	return errors.As(err, &version) || errors.Is(err, errPastDeadline) || errors.As(err, &gone) || errors.Is(err, files.ErrPassword) || errors.Is(err, files.ErrForbidden)
 }
 
-// waitForLease waits while the process that created this engine still holds the lease. It reports whether this engine has to execute the
-// run, which has not ended.
+// waitForLease waits while the process that created this engine still holds the lease. If that process was killed before it could release the lease, this
+// engine takes over when the lease has expired, unless another process has acquired it before. It reports whether this engine has to execute the run, which
+// has not ended.
 func (e *Engine) waitForLease(ctx context.Context) (isOurs bool, err error) {
+	var seen record.Observation
 	err = kube.PollUntilCanceled(ctx, leaseInterval, true, func(ctx context.Context) (bool, error) {
 		found, err := record.Read(ctx, e.clients.Kube, e.spec.Ref())
 		if apierrors.IsNotFound(err) {
@@ -201,7 +203,11 @@ func (e *Engine) waitForLease(ctx context.Context) (isOurs bool, err error) {
 			isOurs = found.Status() == workflow.RunRunning
 			return true, nil
 		}
-		return found.Engine() != "" || !found.IsHeld(), nil
+		if found.Engine() != "" || !found.IsHeld() || engineJobName(e.spec.ID, found.Transitions()) != e.options.Holder.Engine {
+			return true, nil
+		}
+		isOurs = seen.HasExpired(found)
+		return isOurs, nil
 	})
 	return isOurs, err
 }

@@ -49,7 +49,7 @@ func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, opt
 		return err
 	}
 	held, stopRenewing := lease.StartRenewing(ctx)
-	name := workflow.ObjectName("brane", spec.ID, "engine", strconv.Itoa(lease.Transitions()))
+	name := engineJobName(spec.ID, lease.Transitions())
 	err = createEngine(held, lease, spec, clients, options, enginePod{name, account, resources}, outputs)
 	stopRenewing()
 	if workflow.IsLost(err) {
@@ -61,6 +61,11 @@ func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, opt
 	}
 	// From here on the engine can acquire the lease.
 	return lease.Release(ctx, record.Final{Status: workflow.RunRunning, Engine: name})
+}
+
+// engineJobName returns the name of the Job of the engine that the holder of the lease creates.
+func engineJobName(run string, transitions int) string {
+	return workflow.ObjectName("brane", run, "engine", strconv.Itoa(transitions))
 }
 
 // findServiceAccount returns the service account with which this process submits Jobs, and with which the engine will. It is empty if that belongs to another

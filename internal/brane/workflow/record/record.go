@@ -113,6 +113,27 @@ func (r Record) Execution() string { return r.object.Data[execution] }
 // IsHeld reports whether a process holds the lease. The lease may have expired.
 func (r Record) IsHeld() bool { return r.object.Data[holderIdentity] != "" }
 
+// Transitions returns how often the lease was acquired.
+func (r Record) Transitions() int {
+	transitions, _ := strconv.Atoi(r.object.Data[leaseTransitions]) // a holder has written it
+	return transitions
+}
+
+// Observation is what a process that does not want to acquire a lease has seen of it.
+type Observation struct {
+	last  hold
+	since time.Time
+}
+
+// HasExpired reports whether the lease in a record has a holder that does not renew it any more: it has not changed for its duration. It is called again
+// and again, because clocks are not compared.
+func (o *Observation) HasExpired(found Record) bool {
+	if held := found.hold(); held != o.last {
+		o.last, o.since = held, time.Now()
+	}
+	return o.last.identity != "" && time.Since(o.since) >= o.last.duration()
+}
+
 // Outcome returns what the engine has written about the run; it is empty if there is nothing.
 func (r Record) Outcome() (found workflow.Outcome, err error) {
 	text := r.object.Data[outcome]
