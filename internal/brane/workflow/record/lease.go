@@ -105,6 +105,9 @@ func Acquire(ctx context.Context, client *kube.Client, ref workflow.Ref, holder 
 		}
 		return false, nil
 	})
+	if err != nil && ctx.Err() != nil && first.identity != "" {
+		return nil, fmt.Errorf("wait for the lease of run %q, which %s holds until %s: %w", ref.ID, first.holder(), first.expiry().Format(time.RFC3339), err)
+	}
 	if err != nil {
 		return nil, err
 	}
