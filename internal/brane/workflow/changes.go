@@ -17,7 +17,7 @@ type Update struct {
 	Inputs   []string              // the paths of the inputs that were changed, added or removed
 	Unknown  map[string]bool       // steps with values that are not known yet
 	Uncached map[string]bool       // steps that run in each execution
-	Gone     map[string]bool       // steps whose stored files are gone
+	Gone     map[string]bool       // steps whose stored files are gone, and those whose failure is allowed and does not hold any more: see results.Store.FindGone
 
 	Executes     bool // the run is executed also if no step has changed
 	ReadsOutputs bool // the outputs are read again from the stored files
@@ -155,6 +155,9 @@ func (p planner) addConsequences() bool {
 	for _, name := range p.Graph.Steps() {
 		if executes && p.Uncached[name] && p.Results[name].Status != Skipped {
 			add(name, "it is not cached")
+		}
+		if executes && p.Gone[name] && p.Results[name].Status == Failed { // the result of the next execution may be another one
+			add(name, "its failure is not stored any more, or it was committed after all")
 		}
 	}
 	if executes || p.ReadsOutputs {

@@ -122,6 +122,11 @@ func TestUpdate_ListRuns(t *testing.T) {
 		"files that a failed step starts with":     {[]func(*update){allowed, gone("a"), edit("d", when(workflow.Always))}, "a: its files are needed and gone, b: step \"a\" may run, c: step \"a\" may run, d: it has not run yet"},
 		"files of the parent of a failed step":     {[]func(*update){allowed, gone("c"), func(u *update) { u.ReadsOutputs = true }}, "c: its files are needed and gone"},
 
+		"an allowed failure that is gone":                   {[]func(*update){allowed, gone("b")}, ""},
+		"an allowed failure that is gone, for the outputs":  {[]func(*update){allowed, gone("b"), func(u *update) { u.ReadsOutputs = true }}, ""},
+		"an allowed failure that is gone, executed":         {[]func(*update){allowed, gone("b"), edit("c", command)}, "b: its failure is not stored any more, or it was committed after all, c: its configuration has changed, d: step \"b\" may run"},
+		"an allowed failure that is gone, and nothing else": {[]func(*update){allowed, gone("b"), executes}, "b: its failure is not stored any more, or it was committed after all, d: step \"b\" may run"},
+
 		"a handler of failures":                    {[]func(*update){handler}, ""},
 		"a handler, executed":                      {[]func(*update){handler, edit("c", command)}, "c: its configuration has changed"},
 		"a handler of a step that may fail":        {[]func(*update){handler, edit("b", command)}, "b: its configuration has changed, d: step \"b\" may run"},

@@ -41,6 +41,12 @@ func isCached(step attr.Value) bool {
 	return !ok || !object.Attributes()["cache"].Equal(types.BoolValue(false))
 }
 
+// allowsFailure reports whether the run continues if a step fails.
+func allowsFailure(step attr.Value) bool {
+	object, ok := step.(types.Object)
+	return ok && object.Attributes()["allow_failure"].Equal(types.BoolValue(true))
+}
+
 // storedGraph returns the graph of a state as it was executed. It does not compare calls with the descriptions of packages, which may have changed since.
 func (m workflowRunModel) storedGraph(ctx context.Context, env environment, diags *diag.Diagnostics) workflow.Graph {
 	env.isStored = true

@@ -12,7 +12,7 @@ import (
 const (
 	// successorKey has the run that replaces a deleted one: Terraform does not pass that to Delete in any other way.
 	successorKey = "successor"
-	// goneKey has the names of the steps whose stored files are gone, as the last refresh has found.
+	// goneKey has the names of the steps whose stored results are gone, as the last refresh has found.
 	goneKey = "gone"
 	// rerunKey has the names of the steps that have run although the plan kept their results. The next refresh reads their results.
 	rerunKey = "rerun"

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -24,21 +25,22 @@ import (
 
 // What a refresh finds out about a run that no engine executes: which of its outputs and of its steps' files are lost.
 
-// hasStored reports whether Redis has files of a step.
+// hasStored reports whether Redis has results of steps.
 func (m workflowRunModel) hasStored(ctx context.Context, diags *diag.Diagnostics) bool {
 	return len(m.storedResults(ctx, diags)) > 0
 }
 
-// storedResults returns the results of the steps that have stored their files.
+// storedResults returns the results of the steps that have stored them: files, or a failure that is allowed.
 func (m workflowRunModel) storedResults(ctx context.Context, diags *diag.Diagnostics) map[string]workflow.StepResult {
-	found := m.stepResults(ctx, diags)
-	maps.DeleteFunc(found, func(_ string, result workflow.StepResult) bool {
-		return result.Status != workflow.Succeeded || result.Fingerprint.Check() != nil
+	found, steps := m.stepResults(ctx, diags), m.Steps.Elements()
+	maps.DeleteFunc(found, func(name string, result workflow.StepResult) bool {
+		isStored := result.Status == workflow.Succeeded || result.Status == workflow.Failed && allowsFailure(steps[name])
+		return !isStored || result.Fingerprint.Check() != nil
 	})
 	return found
 }
 
-// refreshStored looks in Redis for the outputs of a run, of which missing ones are drift, and for the files of its steps. It returns the steps whose files are
+// refreshStored looks in Redis for the outputs of a run, of which missing ones are drift, and for the results of its steps. It returns the steps whose results are
 // gone. It also reads the results of the steps in rerun.
 func (r *runner) refreshStored(ctx context.Context, model *workflowRunModel, rerun []string, diags *diag.Diagnostics) (gone []string, ok bool) {
 	id := model.ID.ValueString()
@@ -74,6 +76,9 @@ func (r *runner) refreshStored(ctx context.Context, model *workflowRunModel, rer
 		model.setDigests(layers)
 	}
 	if areModified { // a modified part of a file may belong to the files of any step
+		maps.DeleteFunc(stored, func(name string, result workflow.StepResult) bool {
+			return result.Status == workflow.Failed && !slices.Contains(gone, name)
+		})
 		gone = slices.Sorted(maps.Keys(stored))
 	}
 	return gone, true
@@ -170,9 +175,10 @@ func (r *runner) prepareAgain(ctx context.Context, state *workflowRunModel, mode
 }
 
 // restoreResults sets the results of the steps that the plan kept to those of the plan, which Terraform requires, and returns the steps that have run
-// nevertheless, because their files were gone. The next refresh reads the results of these.
+// nevertheless, because their results were gone. The next refresh reads the results of these.
 func (m *workflowRunModel) restoreResults(planned types.Map, diags *diag.Diagnostics) (rerun []string) {
 	found := m.Results.Elements()
+	had := map[string]attr.Value{} // the status that the plan kept
 	for name, known := range planned.Elements() {
 		now, isFound := found[name].(types.Object)
 		if known.IsUnknown() || !isFound || now.Equal(known) {
@@ -182,14 +188,19 @@ func (m *workflowRunModel) restoreResults(planned types.Map, diags *diag.Diagnos
 		was, ok := known.(types.Object)
 		if ok && now.Attributes()["status"].Equal(types.StringValue(string(workflow.Succeeded))) && !equalIn(now, was, "started_at", "fingerprint") {
 			rerun = append(rerun, name)
+			had[name] = was.Attributes()["status"]
 		}
 	}
 	m.Results = types.MapValueMust(resultType, found)
 	slices.Sort(rerun)
 	for _, name := range rerun {
-		diags.AddAttributeWarning(path.Root("steps").AtMapKey(name), fmt.Sprintf("Step %q ran again", name), fmt.Sprintf(
-			"The plan kept the result of step %q of run %q, but its files were needed and are not in Redis any more, so the step has run again. results[%q] has its former result until the next refresh.",
-			name, m.Name.ValueString(), name))
+		title, cause := fmt.Sprintf("Step %q ran again", name), "but its files were needed and are not in Redis any more, so the step has run again"
+		if had[name].Equal(types.StringValue(string(workflow.Failed))) {
+			title, cause = fmt.Sprintf("Step %q has succeeded after all", name),
+				"which was a failure that allow_failure allows, but the step has succeeded: either the failure was not stored in Redis any more, so the step has run again, or its pod had stored its files nevertheless"
+		}
+		diags.AddAttributeWarning(path.Root("steps").AtMapKey(name), title, fmt.Sprintf(
+			"The plan kept the result of step %q of run %q, %s. results[%q] has its former result until the next refresh.", name, m.Name.ValueString(), cause, name))
 	}
 	return rerun
 }

@@ -86,3 +86,33 @@ func TestRefreshOfAKeptStep(t *testing.T) {
 		t.Errorf("the digest of a is %s, and its files are in %s", text, records["a"].Layer)
 	}
 }
+
+// A step whose failure is allowed runs again if the failure has expired, and the plan shows it as soon as the run is executed.
+func TestPlanOfAnExpiredFailure(t *testing.T) {
+	s := newStored(t)
+	config := withStep(runTrio(acctest.Object{"outputs": nil}), "c", acctest.Object{"allow_failure": true})
+	values, results, failed := map[string]tftypes.Value{}, map[string]tftypes.Value{}, map[string]tftypes.Value{}
+	state := s.apply(config, nil)
+	acctest.NoError(t, state.As(&values))
+	acctest.NoError(t, values["results"].As(&results))
+	acctest.NoError(t, results["c"].As(&failed))
+	failed["status"], failed["digest"] = tftypes.NewValue(tftypes.String, "failed"), tftypes.NewValue(tftypes.String, nil)
+	results["c"] = tftypes.NewValue(results["c"].Type(), failed)
+	values["results"] = tftypes.NewValue(values["results"].Type(), results)
+	state = tftypes.NewValue(state.Type(), values)
+	s.commit(state, "a", "b")
+	acctest.NoError(t, s.files.SetFailure(t.Context(), files.ResultKey{Step: "c", Fingerprint: s.fingerprintOf(state, "c")}, []byte(`{"Step":"c"}`)))
+	changed := withStep(config, "b", acctest.Object{"command": []any{"other"}})
+	for _, runs := range []string{"b", "b c"} {
+		refreshed, private := s.refresh(state)
+		if got, _ := s.plan(refreshed, private, config); got != "" {
+			t.Errorf("without a change, unknown are %s", got)
+		}
+		if got, want := first(s.plan(refreshed, private, changed)), "duration execution_id finished_at results["+runs+"] started_at status"; got != want {
+			t.Errorf("for another command of b, unknown are %s\nwant %s", got, want)
+		}
+		s.redis.Client().Del(t.Context(), "brane:trio-0123456789abcdef:failed:c:"+string(s.fingerprintOf(state, "c")))
+	}
+}
+
+func first(unknown string, _ *tfprotov6.PlanResourceChangeResponse) string { return unknown }

@@ -138,20 +138,34 @@ func (s *Store) readCommits(ctx context.Context) (map[string]files.Fingerprint, 
 	return fingerprints, records, nil
 }
 
-// FindGone returns the steps whose commit, or the list of whose files, does not exist any more, sorted, and in which layers the files of the others are by now. It
-// looks at the succeeded steps of a result.
+// FindGone returns the steps whose results the next execution does not find as they are, sorted: those that have succeeded and whose commit, or the list of whose
+// files, does not exist any more, and those whose failure is allowed and is not stored any more, or was followed by a commit, which wins. It also returns in which
+// layers the files of the others are by now.
 func (s *Store) FindGone(ctx context.Context, steps map[string]workflow.StepResult) (gone []string, layers map[string]files.Layer, err error) {
-	fingerprints := map[string]files.Fingerprint{}
+	fingerprints, failed := map[string]files.Fingerprint{}, map[string]files.Fingerprint{}
 	for name, step := range steps {
-		if step.Status == workflow.Succeeded {
+		hasFailed := step.Status == workflow.Failed && s.graph.Step(name).AllowFailure
+		if hasFailed {
+			failed[name] = step.Fingerprint
+		}
+		if hasFailed || step.Status == workflow.Succeeded {
 			fingerprints[name] = step.Fingerprint
 		}
 	}
 	if layers, err = s.files.FindStored(ctx, fingerprints); err != nil {
 		return nil, nil, fmt.Errorf("look for the files of run %q: %w", s.id, err)
 	}
+	failures, err := s.AllowedFailures(ctx, failed)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(fingerprints)) {
-		if _, isStored := layers[name]; !isStored {
+		_, isStored := layers[name]
+		if _, hasFailed := failed[name]; hasFailed {
+			isStored = !isStored && failures[name] != nil
+			delete(layers, name)
+		}
+		if !isStored {
 			gone = append(gone, name)
 		}
 	}

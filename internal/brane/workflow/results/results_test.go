@@ -363,3 +363,26 @@ func TestOutputsBehindLinksConflict(t *testing.T) {
 		})
 	}
 }
+
+// An allowed failure that is not stored any more, or that a commit has followed, is not what the next execution finds.
+func TestFindGoneFailures(t *testing.T) {
+	t.Parallel()
+	store, client := openResults(t, workflowtest.GraphOf(t,
+		workflow.Step{Name: "kept", AllowFailure: true}, workflow.Step{Name: "expired", AllowFailure: true}, workflow.Step{Name: "late", AllowFailure: true}, workflow.Step{Name: "other"},
+	))
+	steps := map[string]workflow.StepResult{}
+	for _, step := range []string{"kept", "expired", "late", "other"} {
+		steps[step] = workflow.StepResult{Status: workflow.Failed, Fingerprint: fingerprintOf(store, step)}
+		if err := store.StoreFailure(t.Context(), &workflow.Failure{Step: step, End: workflow.End{Code: 3}}, steps[step].Fingerprint, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if gone, _, err := store.FindGone(t.Context(), steps); err != nil || len(gone) > 0 {
+		t.Errorf("at first %q are gone, %v", gone, err)
+	}
+	commitFiles(t, store, "late", nil)
+	client.Del(t.Context(), "brane:run:failed:expired:"+string(steps["expired"].Fingerprint))
+	if gone, layers, err := store.FindGone(t.Context(), steps); err != nil || !slices.Equal(gone, []string{"expired", "late"}) || len(layers) > 0 {
+		t.Errorf("%q are gone, %v; files are in %v", gone, err, layers)
+	}
+}
