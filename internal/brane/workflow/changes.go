@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
@@ -156,29 +155,21 @@ func (p planner) addConsequences() bool {
 		if executes && p.Uncached[name] && p.Results[name].Status != Skipped {
 			add(name, "it is not cached")
 		}
-		if executes && p.Gone[name] && p.Results[name].Status == Failed { // the result of the next execution may be another one
+		switch { // an execution runs every step whose result it does not find
+		case !executes || !p.Gone[name]:
+		case p.Results[name].Status == Failed:
 			add(name, "its failure is not stored any more, or it was committed after all")
+		default:
+			add(name, "its files are gone")
 		}
 	}
-	if executes || p.ReadsOutputs {
-		for _, name := range p.listNeededFiles() {
+	if p.ReadsOutputs { // and nothing else runs
+		leaves, _ := p.Graph.Leaves(func(name string) bool { return p.outcomes[name] != good })
+		for _, name := range leaves {
 			if p.Gone[name] {
-				add(name, "its files are needed and gone")
+				add(name, "its files are gone")
 			}
 		}
 	}
 	return len(p.runs) > before
-}
-
-// listNeededFiles returns the steps whose files are the outputs of the run, or those with which a step starts that may run.
-func (p planner) listNeededFiles() []string {
-	hasNone := func(name string) bool {
-		_, runs := p.runs[name]
-		return !runs && p.outcomes[name] != good
-	}
-	leaves, ancestry := p.Graph.Leaves(hasNone)
-	for _, name := range slices.Sorted(maps.Keys(p.runs)) {
-		leaves = append(leaves, ancestry[name]...)
-	}
-	return leaves
 }
