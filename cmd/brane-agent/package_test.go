@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -157,5 +158,26 @@ func TestACommandWithoutAResultCommitsNothing(t *testing.T) {
 	}
 	if r.committed("no-result") {
 		t.Error("it was committed")
+	}
+}
+
+// TestAFileOfThePackageIsNoExitCode checks that only an exit code that the agent has recorded counts, and not a file of the package in the working directory.
+func TestAFileOfThePackageIsNoExitCode(t *testing.T) {
+	r := newRun(t, nil)
+	for _, version := range branelet.Versions() {
+		p := r.pod("package-"+strings.ReplaceAll(string(version), ".", ""), nil)
+		p.step.Brane, p.env = version, []string{branelet.EnvWorkDir + "=/nowhere"}
+		value, err := version.Encode(branelet.String("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.stage(); got.code != 0 {
+			t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
+		}
+		cmd := p.main("/bin/sh", "-c", "printf 7 >.exit; echo "+base64.StdEncoding.EncodeToString(value))
+		cmd.Dir = p.data
+		if got := finish(t, cmd); got.code != 0 || !r.committed(p.step.Name) {
+			t.Errorf("Brane %s: ended with %d: %s", version, got.code, got.stderr)
+		}
 	}
 }

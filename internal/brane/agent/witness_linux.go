@@ -81,8 +81,11 @@ func (w witness) witnessEnvironment() []string {
 	return []string{branelet.EnvWorkDir + "=" + w.directory, EnvWitness + "=" + w.packaged}
 }
 
-// programExitCode returns the exit code of the program; false if none was run, for example because the package calls a web API.
+// programExitCode returns the exit code of the program; false if none was recorded, for example because the package calls a web API.
 func (w witness) programExitCode() (int, bool) {
+	if w.directory == "" {
+		return 0, false
+	}
 	text, err := os.ReadFile(w.directory + ".exit") // in the agent's own directory
 	if err != nil {
 		return 0, false
