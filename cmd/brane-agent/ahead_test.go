@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
+	"github.com/braneframework/terraform-provider-brane/internal/testenv"
 )
 
 // ahead starts the main container of a step that waits for another step, and returns when it waits.
@@ -75,4 +76,40 @@ func TestAStepThatIsAheadCanBeStopped(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAStepThatWasAheadHasFewConnections checks that the agent does not listen to other steps any more when the command runs.
+func TestAStepThatWasAheadHasFewConnections(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, nil)
+	if err := r.server.Client().ACLSetUser(t.Context(), "agent", "on", ">n0ther", "~*", "&*", "+@all").Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.pod("first", nil)
+	p := r.podAhead("second", map[string][]string{"second": {"first"}, "first": nil})
+	p.writeSecret("redis://agent:n0ther@" + r.server.Addr())
+	if got := p.stage(); got.code != 0 {
+		t.Fatalf("stage ended with %d: %s", got.code, got.stderr)
+	}
+	cmd := p.main("sh", "-c", "echo ready; exec sleep 600")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	connections := func() int {
+		clients, err := r.server.Client().ClientList(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(clients, " user=agent ")
+	}
+	testenv.AwaitTrue(t, "the agent to wait", func() bool { return connections() == 2 })
+	if got := r.pod("first", nil).sh("echo hello > word"); got.code != 0 {
+		t.Fatalf("the first step ended with %d: %s", got.code, got.stderr)
+	}
+	testenv.AwaitTrue(t, "the output", func() bool { return r.log("second") == "ready\n" })
+	testenv.AwaitTrue(t, "two connections", func() bool { return connections() == 2 })
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was stopped
 }

@@ -11,8 +11,10 @@ import (
 // needsResync is the interval at which the commits are read without an announcement, in case one was lost.
 const needsResync = 30 * time.Second
 
-// awaitNeeds returns when all needed steps are committed.
+// awaitNeeds returns when all needed steps are committed. It then closes the connection of its subscription: the command has another one.
 func awaitNeeds(ctx context.Context, store *files.Store, step Step) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	// The first event comes immediately, because earlier announcements are covered by the records.
 	events, resync := store.Events(ctx, files.Steps, files.Cancellation), time.NewTicker(needsResync)
 	defer resync.Stop()
