@@ -28,10 +28,10 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 	id, namespace := model.ID.ValueString(), model.Namespace.ValueString()
 	next, diags := req.Private.GetKey(ctx, successorKey)
 	resp.Diagnostics.Append(diags...)
-	like, isUnfinished := model.compareSuccessor(next), model.Status.ValueString() != string(workflow.RunSucceeded)
+	like, continues := model.compareSuccessor(next)
 	switch {
-	case isUnfinished && like == same: // Create continues it
-	case isUnfinished && like == possible:
+	case continues && like == same: // Create continues it
+	case continues && like == possible:
 		// If Create does not continue it, its record and its keys stay until its retention has passed.
 		err := r.runner.stopRun(ctx, &model)
 		if err == nil {
@@ -53,8 +53,8 @@ func (r *runner) deleteRun(ctx context.Context, model *workflowRunModel, isRepla
 	if errors.Is(err, workflow.ErrSuperseded) {
 		// With create_before_destroy, Create has already resumed it.
 		if isReplaced {
-			diags.AddWarning("No step was run again", fmt.Sprintf("Run %q had succeeded and was to be replaced by itself. Because of lifecycle.create_before_destroy, "+
-				"which other resources that need this one may cause as well, the new run found the results of the old one and ran no step. To run all steps again, change a value in triggers.", id))
+			diags.AddWarning("Completed steps were not run again", fmt.Sprintf("Run %q was to be replaced by itself. Because of lifecycle.create_before_destroy, "+
+				"which other resources that need this one may cause as well, the new run found the results of the old one and ran only steps without a result. To run all steps again, change a value in triggers.", id))
 		}
 		return
 	}

@@ -33,7 +33,9 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 	if plan.isSubmittedByProvider() {
 		r.runner.clients.PlanCluster(ctx, req, resp)
 	}
-	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, encodeSuccessor(plan))...)
+	before, found := req.Private.GetKey(ctx, successorKey)
+	resp.Diagnostics.Append(found...)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, successorKey, encodeSuccessor(plan, req.State.Raw.IsNull(), before))...)
 	config := plan
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root(secretEnvAttribute), &config.SecretEnvWO)...) // a plan has no write-only values
 	graph := r.runner.planGraph(ctx, &plan, state, config, &resp.Diagnostics)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
 
 // The keys of the private data of a run, which its plans read and no user sees.
@@ -21,11 +23,18 @@ const (
 // noSuccessor is the successor of a run that is destroyed and not replaced.
 const noSuccessor = "null"
 
-// successor is the name and the place of the run that replaces a deleted one. A value is nil if it is not known during the plan.
-type successor struct{ Name, Infrastructure, Cluster, Namespace *string }
+// successor is the run that replaces a deleted one: its name and its place. A value is nil if it is not known during the plan.
+type successor struct {
+	Name, Infrastructure, Cluster, Namespace *string
 
-// encodeSuccessor returns the successor of a run that this plan replaces.
-func encodeSuccessor(plan workflowRunModel) []byte {
+	// Continues is whether Create continues the deleted run if that has not succeeded. Terraform destroys a resource whose creation has failed, and creates it
+	// again, for which nobody has asked. Any other replacement starts from scratch.
+	Continues bool
+}
+
+// encodeSuccessor returns the successor of a run that this plan replaces. before is what an earlier request of the same plan has returned: Terraform plans a
+// replacement once as an update, and once more as a creation, but a resource whose creation has failed only as a creation.
+func encodeSuccessor(plan workflowRunModel, isCreated bool, before []byte) []byte {
 	known := func(text types.String) *string {
 		if text.IsUnknown() {
 			return nil
@@ -33,10 +42,10 @@ func encodeSuccessor(plan workflowRunModel) []byte {
 		value := text.ValueString()
 		return &value
 	}
-	return encodeJSON(successor{known(plan.Name), known(plan.Infrastructure), known(plan.Cluster), known(plan.Namespace)})
+	return encodeJSON(successor{known(plan.Name), known(plan.Infrastructure), known(plan.Cluster), known(plan.Namespace), isCreated && len(before) == 0})
 }
 
-// likeness is whether a run is replaced by one of the same name at the same place, which continues it.
+// likeness is whether a run is replaced by one of the same name at the same place.
 type likeness int
 
 const (
@@ -45,11 +54,11 @@ const (
 	same
 )
 
-// compareSuccessor compares a run with its successor.
-func (m workflowRunModel) compareSuccessor(text []byte) likeness {
+// compareSuccessor compares a run with its successor, and returns whether that continues it.
+func (m workflowRunModel) compareSuccessor(text []byte) (like likeness, continues bool) {
 	var next *successor
 	if err := json.Unmarshal(text, &next); err != nil || next == nil {
-		return different
+		return different, false
 	}
 	type pair struct {
 		next *string
@@ -65,10 +74,10 @@ func (m workflowRunModel) compareSuccessor(text []byte) likeness {
 		case p.next == nil:
 			found = possible
 		case *p.next != p.own.ValueString():
-			return different
+			return different, false
 		}
 	}
-	return found
+	return found, next.Continues && m.Status.ValueString() != string(workflow.RunSucceeded)
 }
 
 // privateReader is the private data of a request.
