@@ -205,6 +205,7 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 		l.startPodTimer(step)
 		l.reportEvent(workflow.StepAdopted, step, l.jobName(step))
 	}
+	l.updateTimeouts(jobs)
 	return nil
 }
 

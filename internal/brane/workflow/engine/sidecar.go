@@ -98,6 +98,22 @@ func (l *loop) newJob(step, attempt string) *batchv1.Job {
 	return &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: l.spec.Namespace, Name: jobspec.JobName(l.spec.ID, step, number)}}
 }
 
+// updateTimeouts changes the timeout of the Jobs that continue from an earlier execution to that of their steps now: another timeout is no reason to run a step
+// again.
+func (l *loop) updateTimeouts(jobs []attempt) {
+	for _, job := range jobs {
+		timeout := int64(l.spec.Graph.Step(job.step).Timeout.Seconds())
+		if !l.state.phaseOf(job.step).hasJob() || job.number != l.state.latestAttempt(job.step) || job.timeout == timeout {
+			continue
+		}
+		patch := fmt.Sprintf(`{"spec":{"activeDeadlineSeconds":%d}}`, timeout)
+		if timeout == 0 {
+			patch = `{"spec":{"activeDeadlineSeconds":null}}`
+		}
+		l.requestCleanup(l.newJob(job.step, strconv.Itoa(job.number)), []byte(patch))
+	}
+}
+
 // cleanup is a change of an object that does not need to succeed immediately: a patch, or if that is empty, the deletion.
 type cleanup struct {
 	object kube.Object
@@ -138,7 +154,7 @@ func (l *loop) cleanUp(ctx context.Context) {
 		default:
 			delete(l.cleanups, name)
 		}
-		l.reportEvent(workflow.RunDisturbed, "", fmt.Sprintf("release the resources of %s: %v", name, err))
+		l.reportEvent(workflow.RunDisturbed, "", fmt.Sprintf("stop, change or delete %s: %v", name, err))
 	}
 }
 

@@ -149,6 +149,7 @@ type attempt struct {
 	completions int        // of an Indexed Job
 	indexes     []int      // of its step that it runs, by completion index; empty means all
 	agent       agent.Step // what its agents know about the step
+	timeout     int64      // of the Job, in seconds; 0 if it has none
 }
 
 // attemptKey identifies an attempt.

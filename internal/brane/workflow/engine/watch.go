@@ -262,6 +262,9 @@ func parseAttempt(job *batchv1.Job) attempt {
 	if job.Spec.Completions != nil {
 		of.completions = int(*job.Spec.Completions)
 	}
+	if job.Spec.ActiveDeadlineSeconds != nil {
+		of.timeout = *job.Spec.ActiveDeadlineSeconds
+	}
 	return of
 }
 
