@@ -136,11 +136,14 @@ func readStatus(ctx context.Context, client *kube.Client, ref workflow.Ref, foun
 		if status.Status != workflow.RunRunning || found.Engine() == "" {
 			return status, nil
 		}
-		problem, isLost, err := findEngineProblem(ctx, client, ref, found.Engine())
-		if isLost || status.Problem == "" { // the last problem that the engine has written is closer to the cause
+		problem, state, err := findEngineProblem(ctx, client, ref, found.Engine())
+		switch {
+		case state == engineSuspended && status.Problem != "":
+			status.Problem = problem + "\n" + status.Problem
+		case state != engineRuns || status.Problem == "": // the last problem that the engine has written is closer to the cause
 			status.Problem = problem
 		}
-		if err != nil || !isLost {
+		if err != nil || state != engineLost {
 			return status, err
 		}
 		if again {
@@ -154,35 +157,46 @@ func readStatus(ctx context.Context, client *kube.Client, ref workflow.Ref, foun
 	}
 }
 
-// findEngineProblem returns the problem of an engine, empty if there is none, and whether the engine is lost: then it will not continue its
-// run.
-func findEngineProblem(ctx context.Context, client *kube.Client, ref workflow.Ref, name string) (problem string, isLost bool, err error) {
+// engineState is whether an engine executes its run.
+type engineState int
+
+const (
+	engineRuns      engineState = iota // or will, or would without its problem
+	engineSuspended                    // its Job is, as long as another actor wants
+	engineLost                         // it will not continue its run
+)
+
+// findEngineProblem returns the problem of an engine, empty if there is none.
+func findEngineProblem(ctx context.Context, client *kube.Client, ref workflow.Ref, name string) (problem string, state engineState, err error) {
 	job := &batchv1.Job{}
 	job.Namespace, job.Name = ref.Namespace, name
 	err = client.Get(ctx, job)
 	if apierrors.IsNotFound(err) {
-		return fmt.Sprintf("its engine, %s, is gone", kube.Describe(job)), true, nil
+		return fmt.Sprintf("its engine, %s, is gone", kube.Describe(job)), engineLost, nil
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("read the Job of the engine of run %q, %s: %w", ref.ID, kube.Describe(job), err)
+		return "", engineRuns, fmt.Errorf("read the Job of the engine of run %q, %s: %w", ref.ID, kube.Describe(job), err)
 	}
 	see := fmt.Sprintf("to see why: kubectl -n %s logs job/%s", ref.Namespace, name)
 	if condition, isFailed := engine.FindJobFailure(job); isFailed {
 		why := condition.Reason + ": " + strings.TrimSuffix(condition.Message, ".")
-		return fmt.Sprintf("its engine, %s, has failed (%s); %s", kube.Describe(job), why, see), true, nil
+		return fmt.Sprintf("its engine, %s, has failed (%s); %s", kube.Describe(job), why, see), engineLost, nil
 	}
 	if job.Status.CompletionTime != nil {
-		return fmt.Sprintf("its engine, %s, has ended without an outcome; %s", kube.Describe(job), see), true, nil
+		return fmt.Sprintf("its engine, %s, has ended without an outcome; %s", kube.Describe(job), see), engineLost, nil
+	}
+	if suspension := engine.DescribeSuspension(job); suspension != "" {
+		return fmt.Sprintf("its engine (wait = false) does not run: %s; it continues when the queue or the user that has suspended the Job resumes it", suspension), engineSuspended, nil
 	}
 	if job.Status.Failed > 0 && job.Status.Ready != nil && *job.Status.Ready == 0 {
-		return fmt.Sprintf("its engine, %s, has failed %d times; %s", kube.Describe(job), job.Status.Failed, see), false, nil
+		return fmt.Sprintf("its engine, %s, has failed %d times; %s", kube.Describe(job), job.Status.Failed, see), engineRuns, nil
 	}
 	if job.Status.Active+job.Status.Failed == 0 {
 		if _, message := engine.FindBlockingEvent(ctx, client, ref.Namespace, name); message != "" {
-			return fmt.Sprintf("the pod of its engine (wait = false) cannot be created: %s", withRemedy(message, ref.Namespace)), false, nil
+			return fmt.Sprintf("the pod of its engine (wait = false) cannot be created: %s", withRemedy(message, ref.Namespace)), engineRuns, nil
 		}
 	}
-	return "", false, nil
+	return "", engineRuns, nil
 }
 
 // statusInterval is the interval at which Wait reads the record.
