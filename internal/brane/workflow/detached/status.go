@@ -75,7 +75,7 @@ func describeJobsWithoutPods(ctx context.Context, client *kube.Client, ref workf
 	}
 	for i := range jobs.Items {
 		job := &jobs.Items[i]
-		if _, isFailed := engine.FindJobFailure(job); isFailed || job.Status.CompletionTime != nil {
+		if _, isFailed := engine.FindJobFailure(job); isFailed || engine.IsJobStopped(job) || job.Status.CompletionTime != nil {
 			continue
 		}
 		if suspension := engine.DescribeSuspension(job); suspension != "" {

@@ -161,8 +161,8 @@ func (l *loop) cleanUp(ctx context.Context) {
 // stopJobPatch makes a Job stop its pods and create no others. The Job stays for inspection.
 var stopJobPatch = []byte(`{"spec":{"parallelism":0}}`)
 
-// isJobStopped reports whether the loop has stopped a Job.
-func isJobStopped(job *batchv1.Job) bool {
+// IsJobStopped reports whether the loop has stopped a Job.
+func IsJobStopped(job *batchv1.Job) bool {
 	return job.Spec.Parallelism != nil && *job.Spec.Parallelism == 0
 }
 

@@ -253,7 +253,7 @@ func keyOfJob(job *batchv1.Job) attemptKey {
 func parseAttempt(job *batchv1.Job) attempt {
 	_, isFailed := FindJobFailure(job)
 	of := attempt{
-		step: job.Labels[workflow.StepLabel], number: attemptNumber(job.Labels), isOver: isFailed || isJobStopped(job) || job.DeletionTimestamp != nil,
+		step: job.Labels[workflow.StepLabel], number: attemptNumber(job.Labels), isOver: isFailed || IsJobStopped(job) || job.DeletionTimestamp != nil,
 		hasFailed:  isFailed && job.DeletionTimestamp == nil,
 		isComplete: job.Status.CompletionTime != nil,
 	}
@@ -312,7 +312,7 @@ var vanished = failureReason{workflow.ReasonJobDeleted, "the Job was deleted bef
 // isJobOver reports whether a Job has failed, is complete or was stopped by the loop.
 func isJobOver(job *batchv1.Job) bool {
 	_, isFailed := FindJobFailure(job)
-	return isFailed || isJobStopped(job) || job.Status.CompletionTime != nil
+	return isFailed || IsJobStopped(job) || job.Status.CompletionTime != nil
 }
 
 // FindJobFailure returns the condition of a Job that has failed.
