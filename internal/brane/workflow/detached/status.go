@@ -186,7 +186,8 @@ func findEngineProblem(ctx context.Context, client *kube.Client, ref workflow.Re
 		return fmt.Sprintf("its engine, %s, has ended without an outcome; %s", kube.Describe(job), see), engineLost, nil
 	}
 	if suspension := engine.DescribeSuspension(job); suspension != "" {
-		return fmt.Sprintf("its engine (wait = false) does not run: %s; it continues when the queue or the user that has suspended the Job resumes it", suspension), engineSuspended, nil
+		const advice = "it continues when the queue or the user that has suspended the Job resumes it"
+		return fmt.Sprintf("its engine (wait = false) does not run: %s; %s", suspension, advice), engineSuspended, nil
 	}
 	if job.Status.Failed > 0 && job.Status.Ready != nil && *job.Status.Ready == 0 {
 		return fmt.Sprintf("its engine, %s, has failed %d times; %s", kube.Describe(job), job.Status.Failed, see), engineRuns, nil

@@ -13,7 +13,7 @@ import (
 // controller replaces both without counting them: the former because the agent was stopped before its command had ended, the latter because they are
 // marked as a disruption. A command that writes too much would fill one node after another. So an eviction because of the pod's own limit
 // counts as a retry, and a pod that nodes have evicted maxNodeEvictions times has failed. An index of a fan-out step is then one of its failed indexes.
-// Kubernetes does not know that, and goes on to replace its pods until the step has ended, so it may commit after all.
+// Kubernetes does not know that, and continues to replace its pods until the step has ended, so it may commit after all.
 
 // maxNodeEvictions is the number of evictions by nodes that were short of something, after which a step, or an index, has failed.
 const maxNodeEvictions = 3
