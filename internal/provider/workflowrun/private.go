@@ -28,12 +28,12 @@ type successor struct {
 	Name, Infrastructure, Cluster, Namespace *string
 
 	// Continues is whether Create continues the deleted run if that has not succeeded. Terraform destroys a resource whose creation has failed, and creates it
-	// again, for which nobody has asked. Any other replacement starts from scratch.
+	// again, which continues the run. Any other replacement starts from scratch, because the configuration or the user demands it.
 	Continues bool
 }
 
 // encodeSuccessor returns the successor of a run that this plan replaces. before is what an earlier request of the same plan has returned: Terraform plans a
-// replacement once as an update, and once more as a creation, but a resource whose creation has failed only as a creation.
+// replacement first as an update, and then as a creation, but a resource whose creation has failed only as a creation.
 func encodeSuccessor(plan workflowRunModel, isCreated bool, before []byte) []byte {
 	known := func(text types.String) *string {
 		if text.IsUnknown() {
