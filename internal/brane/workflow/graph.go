@@ -57,12 +57,11 @@ func NewGraph(steps []Step) (Graph, error) {
 		}
 	}
 	problems = append(problems, g.findCallProblems()...)
+	if cycle := g.sortSteps(); cycle != nil {
+		problems = append(problems, &StepError{Step: cycle[0], Field: "needs", IsCycle: true, Problem: "steps need each other: " + strings.Join(cycle, " → ")})
+	}
 	if len(problems) == 0 {
-		if cycle := g.sortSteps(); cycle != nil {
-			problems = append(problems, &StepError{Step: cycle[0], Field: "needs", IsCycle: true, Problem: "steps need each other: " + strings.Join(cycle, " → ")})
-		} else {
-			problems = g.validateAgentSpecSize()
-		}
+		problems = g.validateAgentSpecSize()
 	}
 	return g, errors.Join(problems...)
 }

@@ -20,6 +20,7 @@ func TestNewGraph(t *testing.T) {
 		"no step at all":                   {nil, "a run needs at least one step"},
 		"a need is no step":                {workflowtest.Steps("a: x"), `step "a" needs "x", which is not a step of this run`},
 		"a step needs itself":              {workflowtest.Steps("a: a"), "steps need each other: a → a"},
+		"a cycle beside another problem":   {workflowtest.Steps("a: x", "b: c", "c: b"), "step \"a\" needs \"x\", which is not a step of this run\nsteps need each other: b → c → b"},
 		"two steps wait for each other":    {workflowtest.Steps("a: b", "b: a"), "steps need each other: a → b → a"},
 		"a cycle behind a step that is ok": {workflowtest.Steps("a: b", "b: c", "c: d", "d: b"), "steps need each other: b → c → d → b"},
 		"a name that is no DNS label":      {workflowtest.Steps("A_b"), `step name "A_b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},

@@ -59,11 +59,20 @@ func HasUnknown(value attr.Value) bool {
 
 // NullOf returns null of the type of a value.
 func NullOf(ctx context.Context, value attr.Value) attr.Value {
-	null, err := value.Type(ctx).ValueFromTerraform(ctx, tftypes.NewValue(value.Type(ctx).TerraformType(ctx), nil))
+	return newValue(ctx, value.Type(ctx), nil)
+}
+
+// UnknownOf returns the unknown value of a type.
+func UnknownOf(ctx context.Context, typ attr.Type) attr.Value {
+	return newValue(ctx, typ, tftypes.UnknownValue)
+}
+
+func newValue(ctx context.Context, typ attr.Type, is any) attr.Value {
+	value, err := typ.ValueFromTerraform(ctx, tftypes.NewValue(typ.TerraformType(ctx), is))
 	if err != nil {
-		panic(err) // every type has null
+		panic(err) // every type has null, and an unknown value
 	}
-	return null
+	return value
 }
 
 // TimeOrNull formats a time; the zero time becomes null.

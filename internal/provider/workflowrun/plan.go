@@ -64,7 +64,7 @@ func (r *workflowRunResource) ModifyPlan(ctx context.Context, req resource.Modif
 // planGraph returns the graph of a plan, in which the executions of steps are not known yet, and plans the images of its steps. config is the plan with the
 // write-only values of the configuration.
 func (r *runner) planGraph(ctx context.Context, plan *workflowRunModel, state, config workflowRunModel, diags *diag.Diagnostics) plannedGraph {
-	planned := plannedGraph{unknown: map[string]bool{}}
+	planned := plannedGraph{unknown: map[string]bool{}, incomplete: map[string]bool{}}
 	known := plan.withoutUnknown(ctx, &planned)
 	var found diag.Diagnostics
 	env := environment{packageVersion: r.clients.PackageVersion(), secretEnv: config.secretEnv(&found)}
@@ -72,8 +72,10 @@ func (r *runner) planGraph(ctx context.Context, plan *workflowRunModel, state, c
 		planned.isUnknown = true
 	}
 	graph := known.decodeGraph(ctx, env, &found)
-	if !planned.hasUnknown() {
-		diags.Append(found...) // with unknown values, an error only says that they cannot be decoded
+	if planned.hasUnknown() {
+		diags.Append(planned.keepKnown(found)...)
+	} else {
+		diags.Append(found...)
 	}
 	if found.HasError() || planned.isUnknown {
 		planned.isUnknown = true
@@ -106,17 +108,43 @@ type plannedGraph struct {
 	workflow.Graph
 	earlier        workflow.Graph  // that of the state
 	unknown        map[string]bool // steps with values that are not known yet, and that may run because of that
+	incomplete     map[string]bool // all steps with values that are not known yet
 	isUnknown      bool            // the graph is not known at all
 	isImageUnknown bool            // an image that has to be pinned is not known
 }
 
 func (g plannedGraph) hasUnknown() bool { return g.isUnknown || len(g.unknown) > 0 }
 
+// keepKnown returns the diagnostics that hold whatever the unknown values are: those about needs, and those about steps of which all values are known. But an
+// argument may be the result of a step that is not known.
+func (g plannedGraph) keepKnown(found diag.Diagnostics) (kept diag.Diagnostics) {
+	for _, d := range found {
+		at, hasPath := d.(diag.DiagnosticWithPath)
+		if !hasPath {
+			continue
+		}
+		steps := append(at.Path().Steps(), path.PathStepAttributeName(""))
+		if len(steps) < 3 || !steps[0].Equal(path.PathStepAttributeName("steps")) {
+			continue
+		}
+		name, _ := steps[1].(path.PathStepElementKeyString)
+		isComplete := !g.incomplete[string(name)] && !steps[2].Equal(path.PathStepAttributeName("arguments"))
+		if isComplete || steps[2].Equal(path.PathStepAttributeName("needs")) {
+			kept.Append(d)
+		}
+	}
+	return kept
+}
+
 // withoutUnknown returns a run in which null replaces the unknown values of steps, and notes which steps may run because of them.
 func (m workflowRunModel) withoutUnknown(ctx context.Context, planned *plannedGraph) workflowRunModel {
-	if m.Steps.IsUnknown() || m.Defaults.IsUnknown() || m.PodPatch.IsUnknown() || attribute.HasUnknown(m.Triggers) || m.SecretEnvWOVersion.IsUnknown() {
-		planned.isUnknown = true
+	planned.isUnknown = m.Steps.IsUnknown() || m.Defaults.IsUnknown() || m.PodPatch.IsUnknown() || attribute.HasUnknown(m.Triggers) || m.SecretEnvWOVersion.IsUnknown()
+	if m.Steps.IsUnknown() || m.Steps.IsNull() {
 		return m
+	}
+	isIncomplete := attribute.HasUnknown(m.Defaults) || m.PodPatch.IsUnknown()
+	if m.PodPatch.IsUnknown() {
+		m.PodPatch = types.StringNull()
 	}
 	if !m.Defaults.IsNull() {
 		defaults, unknown := setUnknownNull(ctx, m.Defaults)
@@ -126,9 +154,8 @@ func (m workflowRunModel) withoutUnknown(ctx context.Context, planned *plannedGr
 	steps := m.Steps.Elements()
 	for name, value := range steps {
 		step, ok := value.(types.Object)
-		if !ok || step.IsUnknown() {
-			planned.isUnknown = true
-			return m
+		if !ok {
+			continue // the schema allows nothing else
 		}
 		known, unknown := setUnknownNull(ctx, step)
 		if slices.Contains(unknown, "needs") || slices.Contains(unknown, "arguments") { // the graph has other edges
@@ -137,6 +164,7 @@ func (m workflowRunModel) withoutUnknown(ctx context.Context, planned *plannedGr
 		if slices.ContainsFunc(unknown, decidesResult) {
 			planned.unknown[name] = true
 		}
+		planned.incomplete[name] = isIncomplete || len(unknown) > 0
 		steps[name] = known
 	}
 	m.Steps = types.MapValueMust(m.Steps.ElementType(ctx), steps)
@@ -146,6 +174,11 @@ func (m workflowRunModel) withoutUnknown(ctx context.Context, planned *plannedGr
 // setUnknownNull returns an object in which null replaces attributes with unknown parts, and the names of these. An unknown image is replaced by a name.
 func setUnknownNull(ctx context.Context, object types.Object) (known types.Object, unknown []string) {
 	attributes := object.Attributes()
+	if object.IsUnknown() { // then it has none
+		for name, typ := range object.AttributeTypes(ctx) {
+			attributes[name] = attribute.UnknownOf(ctx, typ)
+		}
+	}
 	for name, value := range attributes {
 		if !attribute.HasUnknown(value) {
 			continue

@@ -59,10 +59,16 @@ func (e environment) secretSteps() map[string]bool {
 	return steps
 }
 
-// checkSteps checks the graph as soon as the steps are known.
+// checkSteps checks the graph, as far as the steps are known.
 func (m workflowRunModel) checkSteps(ctx context.Context, diags *diag.Diagnostics) {
 	env := environment{secretEnv: m.secretEnv(diags)}
-	if attribute.HasUnknown(m.Steps) || attribute.HasUnknown(m.Defaults) || m.PodPatch.IsUnknown() || m.Steps.IsNull() {
+	if m.Steps.IsUnknown() || m.Steps.IsNull() {
+		return
+	}
+	if attribute.HasUnknown(m.Steps) || attribute.HasUnknown(m.Defaults) || m.PodPatch.IsUnknown() {
+		planned, found := plannedGraph{unknown: map[string]bool{}, incomplete: map[string]bool{}}, diag.Diagnostics{}
+		m.withoutUnknown(ctx, &planned).decodeGraph(ctx, env, &found)
+		diags.Append(planned.keepKnown(found)...)
 		return
 	}
 	graph := m.graph(ctx, env, diags)
