@@ -86,7 +86,11 @@ func (r *runner) findRun(ctx context.Context, id string, at place, diags *diag.D
 	if err := model.moveTo(at); err != nil {
 		return model, err
 	}
-	found, execution, err := r.readRecord(ctx, &model)
+	reached := model
+	if !at.Cluster.IsNull() { // also if the registered credentials are missing
+		reached.Cluster = at.Cluster
+	}
+	found, execution, err := r.readRecord(ctx, &reached)
 	if err != nil {
 		return model, err
 	}
@@ -131,7 +135,8 @@ func (r *runner) openFiles(ctx context.Context, id string, diags *diag.Diagnosti
 	return results.OpenFiles(redis, id)
 }
 
-// moveTo checks that a run is at a place, and sets the cluster to that of this provider block, in which it may have another name.
+// moveTo checks that a run is at a place, and sets the cluster to that of this provider block, in which it may have another name. A run that is submitted with
+// registered credentials has none.
 func (m *workflowRunModel) moveTo(at place) error {
 	if at.Namespace.IsNull() {
 		return nil
@@ -140,7 +145,7 @@ func (m *workflowRunModel) moveTo(at place) error {
 	if !m.Namespace.Equal(at.Namespace) || !at.Infrastructure.IsNull() && !at.Infrastructure.Equal(m.Infrastructure) {
 		return &notFoundError{fmt.Sprintf("run %q is %s", m.ID.ValueString(), own), "Correct the place or the name of the run."}
 	}
-	if !m.hasInfrastructure() || !at.Cluster.IsNull() {
+	if !m.hasInfrastructure() || m.isSubmittedByProvider() && !at.Cluster.IsNull() {
 		m.Cluster = at.Cluster
 	}
 	return nil
