@@ -48,7 +48,7 @@ func TestAProcessThatCannotBeKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const left = `brane: step "step": the command left process "tool" of user 0 running, which cannot be killed and may still write`
+	const left = `brane: step "step": the command left process "tool" of user 0 running, which cannot be killed and may still write: the files are not stored; let the command wait for it` + "\n"
 	for name, tt := range map[string]struct {
 		writes string        // for how long
 		stop   time.Duration // when the command has ended, which takes less than a second
@@ -57,8 +57,8 @@ func TestAProcessThatCannotBeKilled(t *testing.T) {
 		says   string
 	}{
 		"it ends":                                {writes: "8s", exit: "0"},
-		"it does not end":                        {writes: "60s", exit: "0", code: agent.ExitStageOut, says: left + ", 30s later: the files are not stored; let the command wait for it\n"},
-		"it does not end, and a stop":            {writes: "60s", exit: "0", stop: 5 * time.Second, code: agent.ExitStopped, says: "the container received SIGTERM, and the command left process"},
+		"it does not end":                        {writes: "60s", exit: "0", code: agent.ExitStageOut, says: left},
+		"it does not end, and a stop":            {writes: "60s", exit: "0", stop: 5 * time.Second, code: agent.ExitStopped, says: "the container received SIGTERM; the command left process"},
 		"it does not end, and the command fails": {writes: "20s", exit: "7", code: 7},
 	} {
 		t.Run(name, func(t *testing.T) {

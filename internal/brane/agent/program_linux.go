@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -129,22 +130,10 @@ func commandEnvironment(all []string) []string {
 // long the log takes for it. Writing must not fail, because the command would block on a full pipe.
 func copyOutput(to io.Writer, from *os.File) {
 	if _, err := io.Copy(to, from); errors.Is(err, os.ErrDeadlineExceeded) {
-		pending := pendingBytes(from)
 		_ = from.SetReadDeadline(time.Time{})
-		_, _ = io.CopyN(to, from, pending) // it does not wait, because nothing else reads from the pipe
+		pending, _ := unix.IoctlGetInt(int(from.Fd()), unix.TIOCINQ)
+		_, _ = io.CopyN(to, from, int64(pending)) // it does not wait, because nothing else reads from the pipe
 	}
-}
-
-// pendingBytes returns how many bytes are in a pipe.
-func pendingBytes(pipe *os.File) (pending int64) {
-	if raw, err := pipe.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) {
-			if n, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ); err == nil { // FIONREAD
-				pending = int64(n)
-			}
-		})
-	}
-	return pending
 }
 
 // reapChildren waits for all children, including orphans, until none is left.
@@ -204,26 +193,27 @@ func (p *process) killStragglers(ctx context.Context, timeout time.Duration) err
 		case <-p.orphans:
 			return nil
 		case <-ctx.Done():
-			return fmt.Errorf("%w, and the command left %s running, which cannot be killed and may still write: the files are not stored", context.Cause(ctx), describeProcesses(left))
+			return fmt.Errorf("%w; %w", context.Cause(ctx), leftError(left))
 		case <-deadline.C:
-			return fmt.Errorf("the command left %s running, which cannot be killed and may still write, %s later: the files are not stored; let the command wait for it",
-				describeProcesses(left), timeout)
+			return leftError(left)
 		case <-tick.C:
 		}
 	}
 }
 
-// describeProcesses names the first of the processes that cannot be killed, and its user, who is often the reason.
-func describeProcesses(pids []int) string {
+// leftError names the first of the processes that cannot be killed, and its user, who is often the reason.
+func leftError(pids []int) error {
+	who := "a process"
 	for _, pid := range pids {
-		proc := fmt.Sprintf("/proc/%d", pid)
-		name, err := os.ReadFile(filepath.Join(proc, "comm")) // of /proc
+		proc := "/proc/" + strconv.Itoa(pid)
+		name, err := os.ReadFile(proc + "/comm") // of /proc
 		var stat unix.Stat_t
 		if err == nil && unix.Stat(proc, &stat) == nil {
-			return fmt.Sprintf("process %q of user %d", strings.TrimSpace(string(name)), stat.Uid)
+			who = fmt.Sprintf("process %q of user %d", bytes.TrimSpace(name), stat.Uid)
+			break
 		}
 	}
-	return "a process"
+	return fmt.Errorf("the command left %s running, which cannot be killed and may still write: the files are not stored; let the command wait for it", who)
 }
 
 // signalGroup sends a signal to the process group of the command.
