@@ -110,7 +110,7 @@ func (r *restoring) settleStamps(ctx context.Context) (trusted int64, err error)
 	var system unix.Statfs_t
 	_, err = retryInterrupted(func() (int, error) { return 0, unix.Statfs(r.root.Name(), &system) })
 	if err != nil || system.Type == unix.TMPFS_MAGIC {
-		return 0, nil // all files are read again
+		return 0, nil //nolint:nilerr // all files are read again
 	}
 	if rest := clockTick - time.Since(time.Unix(0, r.large.Load())); rest > 0 {
 		select {
