@@ -2,6 +2,7 @@ package acctest
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -88,6 +89,14 @@ func (s Env) CheckGone(objects ...kube.Object) error {
 		}
 	}
 	return nil
+}
+
+// WriteNoise writes a file of this size with random content: equal parts of a file are stored once.
+func WriteNoise(t testing.TB, path string, size int) {
+	t.Helper()
+	content := make([]byte, size)
+	_, _ = rand.Read(content) // never fails
+	NoError(t, os.WriteFile(path, content, 0o600))
 }
 
 // NoError fails the test if there is an error.

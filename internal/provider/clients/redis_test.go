@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -84,7 +83,7 @@ func TestAccRedis_full(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "16mb", "--maxmemory-policy", "noeviction")
 	name := filepath.Join(t.TempDir(), "large")
-	acctest.NoError(t, os.WriteFile(name, make([]byte, 32<<20), 0o600))
+	acctest.WriteNoise(t, name, 32<<20)
 	acctest.ExpectError(t, resource.TestStep{Config: acctest.RedisConfig(server.URL(), "", strings.Replace(aFile, `content = "alice"`, fmt.Sprintf("source = %q", name), 1))},
 		[]string{"the files need 32.6 MiB of memory, redis has", "MiB left (maxmemory)", "Increase the memory of this Redis (maxmemory)"})
 	keys, err := server.Client().DBSize(t.Context()).Result()

@@ -205,7 +205,7 @@ func TestAccFileSet_fails(t *testing.T) {
 		return acctest.RedisConfig(server.URL(), "", "resource \"brane_file_set\" \"test\" {\n  name = \"corpus\"\n"+body+"\n}\n")
 	}
 	large := filepath.Join(t.TempDir(), "large")
-	acctest.NoError(t, os.WriteFile(large, make([]byte, 8<<20), 0o600))
+	acctest.WriteNoise(t, large, 8<<20)
 	for name, tt := range map[string]struct {
 		config string
 		want   []string
