@@ -110,7 +110,7 @@ func TestStatusTables(t *testing.T) {
 	if len(codes) > 0 {
 		t.Errorf("the guide lacks the exit codes %v", codes)
 	}
-	expectEqual(t, "reasons", column(ofSteps, "Reason", 0), []string{workflow.ReasonJobDeleted, workflow.ReasonFilesConflict})
+	expectEqual(t, "reasons", column(ofSteps, "Reason", 0), []string{workflow.ReasonJobDeleted, workflow.ReasonJobRefused, workflow.ReasonFilesConflict})
 }
 
 // TestFormatExitCodes compares the exit codes of the guide on the format with those of the agent.
