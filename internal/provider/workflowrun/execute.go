@@ -64,7 +64,7 @@ func finishRun(ctx context.Context, run *workflowRun, model *workflowRunModel, d
 	result, problem := engine.Execute(ctx, run.spec, run.clients, run.options)
 	if held := new(workflow.HeldError); errors.As(problem, &held) {
 		// The holder may be an engine whose apply, with wait = false, was killed.
-		if adopted, err := detached.Adopt(ctx, run.clients.Kube, run.spec, run.options.Holder.Execution, model.keptPaths(ctx, diags)); adopted && err == nil {
+		if adopted, err := detached.Adopt(ctx, run.clients.Kube, run.spec, run.options.Holder, model.keptPaths(ctx, diags)); adopted && err == nil {
 			if !awaitEnd(ctx, run, model, diags) {
 				model.setRunning(ctx, workflow.RunRunning, diags)
 			}

@@ -202,19 +202,30 @@ func TestAccIncremental_waitNot(t *testing.T) {
 	s.CheckNothingLeft(t)
 }
 
-// The provider is killed in the middle of an update. The state is the old one, and the next apply continues.
+// The provider is killed in the middle of an update. The state is the old one: the next apply continues, and destroy deletes everything.
 func TestAccIncremental_killed(t *testing.T) {
 	t.Parallel()
-	s := heldrun.NewRun(t, "killed", "", "/wait")
-	s.Server.Release()
-	s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
-	s.ChangeConfig(t, "echo slow >", "wget -q -O /dev/null "+s.Server.URL+"/finish; echo slow >")
-	arrived := s.Server.Arrivals.Load()
-	a := heldrun.StartApply(t, s.CLI)
-	s.Server.AwaitArrivals(t, arrived+1)
-	a.KillProvider(t)
-	testenv.Receive(t, "the end of the CLI", a.Ended)
-	s.Server.Finish()
-	s.CheckEnd(t, map[string]int{"first": 1, "slow": 2, "last": 1}) // the last step sees the same files
-	s.CheckNothingLeft(t)
+	for name, continues := range map[string]bool{"then applied": true, "then destroyed": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := heldrun.NewRun(t, "killed", "", "/wait")
+			s.Server.Release()
+			s.CheckEnd(t, map[string]int{"first": 1, "slow": 1, "last": 1})
+			s.ChangeConfig(t, "echo slow >", "wget -q -O /dev/null "+s.Server.URL+"/finish; echo slow >")
+			for range 2 {
+				arrived := s.Server.Arrivals.Load()
+				a := heldrun.StartApply(t, s.CLI)
+				s.Server.AwaitArrivals(t, arrived+1)
+				a.KillProvider(t)
+				testenv.Receive(t, "the end of the CLI", a.Ended)
+				if continues {
+					s.Server.Finish()
+					s.CheckEnd(t, map[string]int{"first": 1, "slow": 2, "last": 1}) // the last step sees the same files
+					break
+				}
+				s.ChangeConfig(t, "echo slow >", "true; echo slow >") // so that the next one does not adopt the step
+			}
+			s.CheckNothingLeft(t)
+		})
+	}
 }

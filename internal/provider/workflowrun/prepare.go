@@ -95,6 +95,7 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 		diagnostic.AddError(diags, "Failed to connect to Redis", fmt.Sprintf("Determining the Redis address for the pods of run %q", id), err)
 		return nil, false
 	}
+	before := model.ExecutionID.ValueString() // of an update
 	model.ID, model.Namespace, model.ExecutionID = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
 	execution := model.ExecutionID.ValueString()
 	if why == creating {
@@ -128,7 +129,7 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 			Results: store, RedisURL: url, Certificates: r.clients.Redis.Certificates,
 		},
 		options: engine.Options{
-			Holder: runrecord.Holder{Name: describeHolder(), Execution: model.ExecutionID.ValueString()}, Detach: model.OnInterrupt.ValueString() == detach,
+			Holder: runrecord.Holder{Name: describeHolder(), Execution: model.ExecutionID.ValueString(), Replaces: before}, Detach: model.OnInterrupt.ValueString() == detach,
 		},
 	}, true
 }

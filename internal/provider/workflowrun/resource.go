@@ -110,6 +110,7 @@ func (r *workflowRunResource) Update(ctx context.Context, req resource.UpdateReq
 		model.ExecutionID = state.ExecutionID // also if apply waits for the end
 		ok = r.runner.updateDetachedRun(ctx, &model, env, &resp.Diagnostics)
 	case model.Status.IsUnknown():
+		model.ExecutionID = state.ExecutionID // until the run has the next one
 		ok = r.runner.prepareAgain(ctx, &state, model, &resp.Diagnostics) && r.runner.executeRun(ctx, &model, env, updating, &resp.Diagnostics)
 		if ok {
 			writeNames(ctx, resp.Private, goneKey, nil, &resp.Diagnostics)

@@ -38,7 +38,7 @@ func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, opt
 	if err != nil {
 		return err
 	}
-	if isAdopted, err := Adopt(ctx, clients.Kube, spec, options.Holder.Execution, outputs); isAdopted || err != nil {
+	if isAdopted, err := Adopt(ctx, clients.Kube, spec, options.Holder, outputs); isAdopted || err != nil {
 		return err
 	}
 	if err := engine.DeleteEngines(ctx, clients.Kube, spec.Ref()); err != nil {
@@ -143,9 +143,9 @@ func createEngine(
 	return nil
 }
 
-// Adopt takes over a run that an engine executes with the same configuration: it belongs to this execution from then on, and the engine keeps these
-// outputs. It reports whether there was such a run.
-func Adopt(ctx context.Context, client *kube.Client, spec *workflow.Spec, execution string, outputs []string) (bool, error) {
+// Adopt takes over a run that an engine executes with the same configuration: it belongs to the execution of this holder from then on, and the engine keeps
+// these outputs. It reports whether there was such a run.
+func Adopt(ctx context.Context, client *kube.Client, spec *workflow.Spec, holder record.Holder, outputs []string) (bool, error) {
 	ref := spec.Ref()
 	for {
 		found, err := record.Read(ctx, client, ref)
@@ -161,7 +161,7 @@ func Adopt(ctx context.Context, client *kube.Client, spec *workflow.Spec, execut
 		if isSame, err := hasSameConfig(ctx, client, spec); err != nil || !isSame {
 			return false, err
 		}
-		err = found.SetExecution(ctx, client, execution)
+		err = found.SetExecution(ctx, client, holder)
 		if apierrors.IsConflict(err) {
 			continue // the engine has renewed its lease
 		}

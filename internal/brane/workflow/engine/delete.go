@@ -61,7 +61,7 @@ func checkExecution(ctx context.Context, client *kube.Client, ref workflow.Ref, 
 	if err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
-	if err == nil && found.Execution() != "" && found.Execution() != execution {
+	if err == nil && !found.IsOwnedBy(execution) {
 		return workflow.ErrSuperseded
 	}
 	return nil

@@ -37,6 +37,7 @@ type Holder struct {
 	Name      string        // for display: a user, a machine, a process id
 	ID        string        // distinguishes two holders of the same name, and is the same for the same holder; empty means a new holder
 	Execution string        // becomes the owner of the run; empty leaves the owner as it is
+	Replaces  string        // the execution in the state of the same resource, which owns the run too; empty if the resource is new
 	Engine    string        // the Job in which the holder executes the run; empty outside of the cluster
 	Retention time.Duration // how long the keys of the run are kept in Redis, from now on; 0 leaves the deadline as it is
 	Duration  time.Duration // of the lease; 0 means DefaultDuration
@@ -161,7 +162,7 @@ func (l *Lease) setHolder(object *corev1.ConfigMap) {
 		object.Data[engine] = l.holder.Engine
 	}
 	if l.holder.Execution != "" {
-		object.Data[execution] = l.holder.Execution
+		setExecution(object, l.holder.Execution, l.holder.Replaces)
 	}
 }
 

@@ -34,6 +34,7 @@ const (
 
 	deadline  = "deadline"  // when all Redis keys of the run expire, RFC 3339
 	execution = "execution" // the execution that owns the run: an older one must not delete it
+	replaced  = "replaced"  // the one before, if it is of the same resource: until that has the new one in its state, it may delete the run
 	status    = "status"    // how the run ended; missing while it runs
 	engine    = "engine"    // the Job of the engine that executes the run, or has executed it; missing if there is no engine
 	outcome   = "outcome"   // what the engine has written about the run, as JSON
@@ -89,11 +90,20 @@ func Delete(ctx context.Context, client *kube.Client, ref workflow.Ref) error {
 	return client.Delete(ctx, newObject(ref))
 }
 
-// SetExecution makes an execution the owner of the run. The error is a conflict if the record has changed since it was read.
-func (r Record) SetExecution(ctx context.Context, client *kube.Client, id string) error {
+// SetExecution makes the execution of a holder the owner of the run. The error is a conflict if the record has changed since it was read.
+func (r Record) SetExecution(ctx context.Context, client *kube.Client, holder Holder) error {
 	object := r.object.DeepCopy()
-	object.Data[execution] = id
+	setExecution(object, holder.Execution, holder.Replaces)
 	return client.Update(ctx, object)
+}
+
+// setExecution writes the owner of a run, and the one that it replaces.
+func setExecution(object *corev1.ConfigMap, owner, before string) {
+	object.Data[execution] = owner
+	delete(object.Data, replaced)
+	if before != "" {
+		object.Data[replaced] = before
+	}
 }
 
 // Status returns how the run ended; [workflow.RunRunning] if it has not ended.
@@ -109,6 +119,12 @@ func (r Record) Engine() string { return r.object.Data[engine] }
 
 // Execution returns the execution that owns the run; it may be empty.
 func (r Record) Execution() string { return r.object.Data[execution] }
+
+// IsOwnedBy reports whether a resource with this execution in its state owns the run. A run without an owner is that of anybody.
+func (r Record) IsOwnedBy(id string) bool {
+	owner := r.Execution()
+	return owner == "" || id != "" && (owner == id || r.object.Data[replaced] == id)
+}
 
 // IsHeld reports whether a process holds the lease. The lease may have expired.
 func (r Record) IsHeld() bool { return r.object.Data[holderIdentity] != "" }
