@@ -13,6 +13,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/kube"
@@ -250,12 +251,26 @@ func (s *soak) records(ctx context.Context) (map[string]kube.Object, error) {
 	return found, nil
 }
 
-// revokeTokens deletes the Secrets of long-lived tokens, or the service account with all its tokens.
+// revokeTokens deletes the Secrets of long-lived tokens, or the service account with all its tokens. Another actor creates the service account again, like
+// a pipeline that applies manifests: until then, no token can be requested for it, and a run waits.
 func revokeTokens(ctx context.Context, s *soak, _ *command, random *rand.Rand) error {
 	if s.config.isLongLived {
 		return s.deleteOne(ctx, random, &corev1.SecretList{}, "!"+runs.RunLabel)
 	}
-	return s.world.admin.Delete(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.world.namespace, Name: "brane"}})
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.world.namespace, Name: "brane"}}
+	if err := s.world.admin.Get(ctx, account); err != nil {
+		return err
+	}
+	if err := s.world.admin.Delete(ctx, account); err != nil {
+		return err
+	}
+	account.UID, account.ResourceVersion = "", ""
+	s.repairLater(ctx, random, func() {
+		if err := s.world.admin.Create(context.WithoutCancel(ctx), account); err != nil && !apierrors.IsAlreadyExists(err) {
+			s.print("  the service account cannot be created again: %v", err)
+		}
+	})
+	return nil
 }
 
 // deleteKey deletes a random key.
