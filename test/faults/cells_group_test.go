@@ -53,8 +53,7 @@ func losesMaster(name string, leave func(t *testing.T, master *redistest.Server)
 			l.comeBack()
 			l.cluster.AwaitReady(t)
 		},
-		// A destroy that cannot connect to Redis for 3 seconds ends with an error, like each command that begins in an outage.
-		outcomes: isSurvivedAt(groupMoments[:4]),
+		outcomes: isSurvivedAt(groupMoments),
 	}
 }
 
