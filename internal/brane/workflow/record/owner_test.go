@@ -11,7 +11,7 @@ import (
 func TestOwners(t *testing.T) {
 	object := &corev1.ConfigMap{Data: map[string]string{}}
 	if !(Record{object}).IsOwnedBy("1") {
-		t.Error("a run without an owner is not that of anybody")
+		t.Error("a run without an owner in its record is not owned")
 	}
 	for _, step := range []struct {
 		what           string

@@ -120,7 +120,7 @@ func (r Record) Engine() string { return r.object.Data[engine] }
 // Execution returns the execution that owns the run; it may be empty.
 func (r Record) Execution() string { return r.object.Data[execution] }
 
-// IsOwnedBy reports whether a resource with this execution in its state owns the run. A run without an owner is that of anybody.
+// IsOwnedBy reports whether a resource with this execution in its state owns the run. Every resource owns a run without an owner in its record.
 func (r Record) IsOwnedBy(id string) bool {
 	owner := r.Execution()
 	return owner == "" || id != "" && (owner == id || r.object.Data[replaced] == id)
