@@ -38,10 +38,30 @@ func connectRun(ctx context.Context, a access, step Step, hasConnected bool, say
 		return config, err
 	}
 	// Compare with the clock of the server, because the clock of a node may be wrong.
-	if !step.deadlineTime().After(hello.Now(ctx)) {
-		return config, fmt.Errorf("the files of run %s expired at %s; apply again", step.Run, step.deadlineTime().UTC().Format(time.RFC3339))
+	now := hello.Now(ctx)
+	if patient.Deadline, err = latestDeadline(ctx, hello, patient.Deadline, now); err != nil {
+		return config, err
+	}
+	if !patient.Deadline.After(now) {
+		return config, fmt.Errorf("the files of run %s expired at %s; apply again", step.Run, patient.Deadline.UTC().Format(time.RFC3339))
 	}
 	return patient, nil
+}
+
+// nearDeadline is the time before the deadline of a step's Job from which on the agent asks for a later one: storing files takes a while.
+const nearDeadline = 10 * time.Minute
+
+// latestDeadline returns the deadline with which a step stores its files. That of its Job is the one of the execution that has created it; if it is near, a
+// later execution, which continues the Job, may have another one.
+func latestDeadline(ctx context.Context, store *files.Store, known, now time.Time) (time.Time, error) {
+	if now.Before(known.Add(-nearDeadline)) {
+		return known, nil
+	}
+	last, err := store.LastDeadline(ctx)
+	if err != nil || last.Before(known) {
+		return known, err
+	}
+	return last, nil
 }
 
 // reportSkipped returns a function that passes a line about each file that is not stored to say, once: the files are stored again if Redis has

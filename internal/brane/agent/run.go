@@ -38,6 +38,7 @@ type runner struct {
 	alone  bool // there is no init container
 	spec   spec
 	stamps files.Stamps // of the staged files; nil if nothing was staged in
+	config files.Config // of the store
 	store  *files.Store
 	output tail
 	stderr io.Writer
@@ -149,6 +150,7 @@ func (r *runner) prepareFiles(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	r.config = config
 	if r.store, err = files.Open(config); err != nil {
 		return false, err
 	}
@@ -267,17 +269,21 @@ func (r *runner) obeyCancel(ctx context.Context) {
 
 // stageOut stores and commits. A signal leaves it stopTimeout; even SIGKILL leaves nothing half-published.
 func (r *runner) stageOut(ctx context.Context, record files.Record) error {
+	store, err := r.openLatest(ctx)
+	if err != nil {
+		return err
+	}
 	key, _ := r.spec.Step.resultKey() // it is known when the command has ended
-	stored, err := r.store.Snapshot(ctx, r.paths.Data, r.spec.stagedFiles(r.stamps), r.spec.Step.Writes, key.Step)
+	stored, err := store.Snapshot(ctx, r.paths.Data, r.spec.stagedFiles(r.stamps), r.spec.Step.Writes, key.Step)
 	if err != nil {
 		return err
 	}
 	record.Base, record.Layer, record.Content = r.spec.Layer, stored.Layer, stored.Content
 	last, _ := r.output.lastBytes()
-	if err := r.store.SetLog(ctx, key, last); err != nil {
+	if err := store.SetLog(ctx, key, last); err != nil {
 		return err
 	}
-	_, won, err := r.store.Commit(ctx, key, record)
+	_, won, err := store.Commit(ctx, key, record)
 	if err != nil {
 		return err
 	}
@@ -285,6 +291,17 @@ func (r *runner) stageOut(ctx context.Context, record files.Record) error {
 		r.writeMessage("another attempt was committed first; its files are used")
 	}
 	return nil
+}
+
+// openLatest returns the store in which the files of the step expire with the latest execution that continues it.
+func (r *runner) openLatest(ctx context.Context) (*files.Store, error) {
+	deadline, err := latestDeadline(ctx, r.store, r.config.Deadline, time.Now())
+	if err != nil || deadline.Equal(r.config.Deadline) {
+		return r.store, err
+	}
+	config := r.config
+	config.Deadline = deadline
+	return files.Open(config)
 }
 
 // keepLast keeps the last output of a command that has failed or was stopped; nothing else is published.

@@ -105,6 +105,42 @@ func (s *Store) CancelledTerm(ctx context.Context) (term int, err error) {
 	return term, nil
 }
 
+// SetDeadline writes the deadline of the store, for agents whose Jobs an earlier execution has created. It returns the one before; the zero time if it has
+// passed.
+func (s *Store) SetDeadline(ctx context.Context) (before time.Time, err error) {
+	var text string
+	err = s.runCommand(ctx, "write the deadline of the run", func(ctx context.Context) (err error) {
+		args := redis.SetArgs{Get: true, ExpireAt: s.deadline}
+		text, err = s.redis.SetArgs(ctx, s.keyOf("deadline"), s.deadline.Unix(), args).Result()
+		return err
+	})
+	return s.parseDeadline(text, err)
+}
+
+// LastDeadline returns the deadline of the latest execution; the zero time if it has passed.
+func (s *Store) LastDeadline(ctx context.Context) (time.Time, error) {
+	var text string
+	err := s.runCommand(ctx, "read the deadline of the run", func(ctx context.Context) (err error) {
+		text, err = s.redis.Get(ctx, s.keyOf("deadline")).Result()
+		return err
+	})
+	return s.parseDeadline(text, err)
+}
+
+func (s *Store) parseDeadline(text string, err error) (time.Time, error) {
+	if errors.Is(err, redis.Nil) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("run %s: the deadline %.20q %w", s.run, text, ErrCorrupt)
+	}
+	return time.Unix(seconds, 0), nil
+}
+
 // Now returns the time of the server's clock, which decides when the deadline has passed, or of the local clock if the user may not ask the server.
 func (s *Store) Now(ctx context.Context) time.Time { return time.Now().Add(clockSkew(ctx, s.redis)) }
 

@@ -89,12 +89,17 @@ type Execution struct {
 	policies  jobspec.Policies // of the namespace
 	secrets   jobspec.Secrets  // of the pods
 	firstTerm int              // of the lease, in which the execution was prepared
+	keptUntil time.Time        // the deadline of the last execution; zero if it had passed
 }
 
 // Prepare stores the configuration and the inputs of a run, and creates the Secrets that its steps need.
 func Prepare(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clients Clients, options Options) (*Execution, error) {
 	options.Observe = options.Observe.Serialize()
 	store, err := openStore(lease, clients, options)
+	if err != nil {
+		return nil, err
+	}
+	keptUntil, err := store.Files().SetDeadline(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +122,7 @@ func Prepare(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clie
 		}
 	}
 	injection := chooseAgentInjection(ctx, spec, clients, hasOwnUser, options.Observe)
-	return &Execution{spec, clients, options, lease, store, injection, ReadPolicies(ctx, spec.Namespace, clients), secrets, lease.Transitions()}, nil
+	return &Execution{spec, clients, options, lease, store, injection, ReadPolicies(ctx, spec.Namespace, clients), secrets, lease.Transitions(), keptUntil}, nil
 }
 
 // Prepared is what the process that prepares an execution gives to another one that continues it.
@@ -140,6 +145,10 @@ func Resume(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clien
 	if err != nil {
 		return nil, err
 	}
+	keptUntil, err := store.Files().SetDeadline(ctx)
+	if err != nil {
+		return nil, err
+	}
 	// An earlier execution may have removed the run's Redis user.
 	hasOwnUser, err := ensureRedisAccess(ctx, lease, store.Files(), spec, clients, options.Observe)
 	if err != nil {
@@ -147,7 +156,7 @@ func Resume(ctx context.Context, lease *record.Lease, spec *workflow.Spec, clien
 	}
 	injection := keepAgentInjection(spec, clients.Certificates, hasOwnUser, prepared.Injection, options.Observe)
 	secrets := jobspec.Secrets{Access: spec.Ref().AccessName(lease.Term()), Env: prepared.SecretEnv}
-	return &Execution{spec, clients, options, lease, store, injection, prepared.Policies, secrets, prepared.Term}, nil
+	return &Execution{spec, clients, options, lease, store, injection, prepared.Policies, secrets, prepared.Term, keptUntil}, nil
 }
 
 // Results returns the results of the run.

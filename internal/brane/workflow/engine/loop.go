@@ -212,7 +212,7 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 // isStale reports whether what the Job of an earlier execution stores is of no use, or is deleted immediately. The Job of a committed step is stale
 // if it has another fingerprint: its command would continue although the step has a result.
 func (l *loop) isStale(job attempt, now time.Time) bool {
-	isPast := job.agent.Deadline < now.Unix() && l.state.phaseOf(job.step) != committed
+	isPast := job.agent.Deadline < now.Unix() && l.keptUntil.Before(now) && l.state.phaseOf(job.step) != committed
 	return isPast || !l.matches(job)
 }
 
