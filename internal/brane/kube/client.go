@@ -206,7 +206,7 @@ func (c *Client) sendChange(ctx context.Context, r *rest.Request, obj runtime.Ob
 	return c.sendRequest(ctx, r, obj)
 }
 
-// answerWithin is the timeout of a request, except watches. An API server itself ends a request after a minute (--request-timeout).
+// answerWithin is the timeout of a request, and of the beginning of a watch. An API server itself ends a request after a minute (--request-timeout).
 const answerWithin = 65 * time.Second
 
 var errNoAnswer = fmt.Errorf("the API server did not answer within %s", answerWithin)
@@ -216,14 +216,23 @@ func (c *Client) sendRequest(ctx context.Context, r *rest.Request, obj runtime.O
 	return c.sendAndDecode(ctx, r, func(response rest.Result) error { return response.Into(obj) })
 }
 
+// awaitTurn waits until the rate limiter allows another request.
+func (c *Client) awaitTurn(ctx context.Context) error {
+	err := c.config.RateLimiter.Wait(ctx)
+	if err == nil {
+		return nil
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done() // the limiter has seen the deadline before the context's own timer
+	}
+	return withCause(ctx, fmt.Errorf("wait for the client's rate limit of %g requests per second: %w", c.config.QPS, err))
+}
+
 // sendAndDecode sends the request and decodes its response. The timeout does not include the wait for the rate limiter, which takes minutes if the QPS is low and
 // there are many requests.
 func (c *Client) sendAndDecode(ctx context.Context, r *rest.Request, decode func(rest.Result) error) error {
-	if err := c.config.RateLimiter.Wait(ctx); err != nil {
-		if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-			<-ctx.Done() // the limiter has seen the deadline before the context's own timer
-		}
-		return withCause(ctx, fmt.Errorf("wait for the client's rate limit of %g requests per second: %w", c.config.QPS, err))
+	if err := c.awaitTurn(ctx); err != nil {
+		return err
 	}
 	ctx, done := context.WithTimeoutCause(ctx, answerWithin, errNoAnswer)
 	defer done()

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/pager"
 )
@@ -168,16 +167,6 @@ func (c *Client) Events(ctx context.Context, list *corev1.EventList, namespace, 
 		return err
 	}
 	return c.sendRequest(ctx, r.VersionedParams(&metav1.ListOptions{FieldSelector: "involvedObject.name=" + name}, params), list)
-}
-
-// Watch watches the kind of list.
-func (c *Client) Watch(ctx context.Context, list List, namespace string, options metav1.ListOptions) (watch.Interface, error) {
-	r, err := c.newRequest(list, "GET", namespace)
-	if err != nil {
-		return nil, err
-	}
-	options.Watch = true
-	return r.VersionedParams(&options, params).Watch(ctx)
 }
 
 // CreateToken requests a token for a service account; the response is in request.Status.
