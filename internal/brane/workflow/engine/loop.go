@@ -156,7 +156,7 @@ func (l *loop) handleTimer(ctx context.Context, now time.Time) error {
 	l.nextResync = now.Add(resyncInterval)
 	l.replaceLostPods(ctx, now)
 	l.expectRunning()
-	return l.detectDeletedJobs(ctx)
+	return l.detectChangedJobs(ctx)
 }
 
 // recoverProgress finds the results that are stored, and the Jobs that earlier executions have started.
@@ -171,14 +171,15 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 	if l.lease.Transitions() == 1 {
 		return nil // this is the first execution
 	}
-	var jobs []attempt
+	var listed []batchv1.Job
 	err := l.waitOut(ctx, func() (err error) {
-		jobs, err = l.listAttempts(ctx)
+		listed, err = l.listJobs(ctx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	jobs := parseAttempts(listed)
 	l.hints.expectAll()
 	if err := l.settleSteps(ctx); err != nil { // again: a complete Job has a commit, unless the keys of the run have expired
 		return err

@@ -125,7 +125,7 @@ func TestJobsDenied(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.nextRetry, l.deniedJobs["first"] = time.Time{}, time.Now().Add(-kube.StartupTime)
-	if err := l.detectDeletedJobs(t.Context()); err != nil { // the resync, which is allowed
+	if err := l.detectChangedJobs(t.Context()); err != nil { // the resync, which is allowed
 		t.Fatal(err)
 	}
 	if err := l.startSteps(t.Context(), []string{"first"}); err == nil || !strings.Contains(err.Error(), "cannot create resource") {

@@ -133,7 +133,7 @@ func (l *loop) handleWatchError(ctx context.Context, err error) error {
 		return nil
 	}
 	l.hints.expectAll()
-	return l.detectDeletedJobs(ctx)
+	return l.detectChangedJobs(ctx)
 }
 
 // handlePod remembers a pod of a step. A main container that has succeeded is a hint to read the commit: it comes one second before the
@@ -212,13 +212,19 @@ func (l *loop) handleJob(job *batchv1.Job) {
 	}
 }
 
-// detectDeletedJobs looks for Jobs that were deleted before a watch had reported them, because it does not report their deletion either.
-func (l *loop) detectDeletedJobs(ctx context.Context) error {
-	jobs, err := l.listAttempts(ctx)
+// detectChangedJobs looks for Jobs whose end or deletion no watch has reported: one that was deleted before a watch had reported it, or one that has ended while
+// the watch is open but delivers nothing.
+func (l *loop) detectChangedJobs(ctx context.Context) error {
+	jobs, err := l.listJobs(ctx)
 	switch {
 	case err == nil:
 		l.deniedSince = time.Time{}
-		for _, step := range l.state.listMissing(jobs) {
+		for i := range jobs {
+			if isJobOver(&jobs[i]) {
+				l.handleJob(&jobs[i])
+			}
+		}
+		for _, step := range l.state.listMissing(parseAttempts(jobs)) {
 			l.state.markUnconfirmed(step, l.state.latestAttempt(step), vanished)
 		}
 		return nil
@@ -231,17 +237,21 @@ func (l *loop) detectDeletedJobs(ctx context.Context) error {
 	return nil
 }
 
-// listAttempts lists the existing Jobs of the run.
-func (l *loop) listAttempts(ctx context.Context) ([]attempt, error) {
+// listJobs lists the existing Jobs of the run.
+func (l *loop) listJobs(ctx context.Context) ([]batchv1.Job, error) {
 	var jobs batchv1.JobList
 	if err := l.clients.Kube.List(ctx, &jobs, l.spec.Namespace, l.spec.Ref().StepsSelector()); err != nil {
 		return nil, fmt.Errorf("list the Jobs of run %q in namespace %q: %w", l.spec.ID, l.spec.Namespace, err)
 	}
-	var attempts []attempt
-	for i := range jobs.Items {
-		attempts = append(attempts, parseAttempt(&jobs.Items[i]))
+	return jobs.Items, nil
+}
+
+// parseAttempts returns the attempts of Jobs.
+func parseAttempts(jobs []batchv1.Job) (attempts []attempt) {
+	for i := range jobs {
+		attempts = append(attempts, parseAttempt(&jobs[i]))
 	}
-	return attempts, nil
+	return attempts
 }
 
 // keyOfJob returns which attempt a Job is.
