@@ -182,11 +182,9 @@ func (r *runner) rereadOutputs(ctx context.Context, model *workflowRunModel, gra
 	}
 	diagnostic.AddRedisWarnings(diags, warnings)
 	store, err := results.Open(redis, id, graph)
-	var result workflow.Result
 	if err == nil {
-		result, err = store.Load(ctx)
-	}
-	if err == nil {
+		// The results are those of the state: commits of steps that wrote none of the outputs may have expired.
+		result := workflow.Result{Steps: model.stepResults(ctx, diags)}
 		var layer files.Layer
 		var outputs map[string]outputModel
 		if layer, outputs, err = takeOutputs(ctx, store, result, paths); err == nil {

@@ -1,6 +1,8 @@
 package workflowrun_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -44,9 +46,11 @@ func (s stored) fingerprintOf(state tftypes.Value, step string) files.Fingerprin
 func (s stored) commit(state tftypes.Value, steps ...string) {
 	s.t.Helper()
 	for _, step := range steps {
-		layer, err := s.files.PutInputs(s.t.Context(), map[string]files.Source{step: {Content: []byte(step)}})
+		directory := s.t.TempDir()
+		acctest.NoError(s.t, os.WriteFile(filepath.Join(directory, step), []byte(step), 0o600))
+		left, err := s.files.Snapshot(s.t.Context(), directory, nil, nil, step)
 		acctest.NoError(s.t, err)
-		_, _, err = s.files.Commit(s.t.Context(), files.ResultKey{Step: step, Fingerprint: s.fingerprintOf(state, step)}, files.Record{Attempt: 1, Layer: layer, Started: time.Now(), Ended: time.Now()})
+		_, _, err = s.files.Commit(s.t.Context(), files.ResultKey{Step: step, Fingerprint: s.fingerprintOf(state, step)}, files.Record{Attempt: 1, Layer: left.Layer, Started: time.Now(), Ended: time.Now()})
 		acctest.NoError(s.t, err)
 	}
 }
@@ -85,6 +89,23 @@ func TestRefreshOfAKeptStep(t *testing.T) {
 	if text, _ := digest.(tftypes.Value); s.DecodeString(text) != string(records["a"].Layer) {
 		t.Errorf("the digest of a is %s, and its files are in %s", text, records["a"].Layer)
 	}
+}
+
+// Another output is read although the commit of a step is gone that did not write it, and whose successors have run.
+func TestOutputOfAnotherStepThanTheGoneOne(t *testing.T) {
+	s := newStored(t)
+	schema := s.Schemas.ResourceSchemas["brane_workflow_run"]
+	config := runTrio(acctest.Object{"outputs": nil})
+	state := s.apply(config, nil)
+	s.commit(state, "b", "c") // and not a
+	refreshed, private := s.refresh(state)
+	changed := acctest.MergeObjects(config, acctest.Object{"outputs": acctest.Object{"last": acctest.Object{"path": "c"}}})
+	_, planned := s.plan(refreshed, private, changed)
+	applied, err := s.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{
+		TypeName: "brane_workflow_run", Config: s.EncodeObject(schema, changed), PriorState: s.EncodeValue(schema.ValueType(), refreshed), PlannedState: planned.PlannedState, PlannedPrivate: planned.PlannedPrivate,
+	})
+	acctest.NoError(t, err)
+	s.RequireNoErrors(applied.Diagnostics)
 }
 
 // A step whose failure is allowed runs again if the failure has expired, and the plan shows it as soon as the run is executed.

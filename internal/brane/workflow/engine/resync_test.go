@@ -19,7 +19,9 @@ func TestResyncFindsEndedJobs(t *testing.T) {
 	}
 	ended := job("failed")
 	ended.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: batchv1.JobReasonBackoffLimitExceeded}}
-	l.clients.Kube = newFakeClient(t, func(http.ResponseWriter, *http.Request) any { return batchv1.JobList{Items: []batchv1.Job{ended, job("runs")}} })
+	l.clients.Kube = newFakeClient(t, func(http.ResponseWriter, *http.Request) any {
+		return batchv1.JobList{Items: []batchv1.Job{ended, job("runs")}}
+	})
 	for _, step := range l.spec.Graph.Steps() {
 		l.state.recordJob(step, 1)
 	}
