@@ -25,8 +25,9 @@ type Failure struct {
 	More      int       // number of other failed pods
 	Advice    string    // what to do, if that does not follow from the reason
 	IsAllowed bool      // the run can succeed nevertheless
-	// Term is the term of the lease in which a failure that is not allowed was stored; 0 for one that is allowed.
-	Term int `json:",omitempty"`
+	// Record and Term are the UID of the run's record and the term of its lease in which a failure that is not allowed was stored; empty for one that is allowed.
+	Record string `json:",omitempty"`
+	Term   int    `json:",omitempty"`
 }
 
 func (f *Failure) Error() string {

@@ -113,17 +113,20 @@ func (l *loop) reconcileCommits(ctx context.Context) error {
 		}
 	}
 	l.retryUnstarted(ctx, time.Now())
-	failures := l.state.confirmFailures()
-	for _, step := range slices.Sorted(maps.Keys(failures)) {
-		failure := l.diagnoseFailure(ctx, step, failures[step])
-		if number := l.state.latestAttempt(step); number > 0 && !isJobEnd(failures[step].reason) {
+	confirmed := l.state.confirmFailures()
+	var failures []*workflow.Failure
+	for _, step := range slices.Sorted(maps.Keys(confirmed)) {
+		failures = append(failures, l.diagnoseFailure(ctx, step, confirmed[step]))
+		if number := l.state.latestAttempt(step); number > 0 && !isJobEnd(confirmed[step].reason) {
 			l.requestCleanup(l.newJob(step, strconv.Itoa(number)), stopJobPatch)
 		}
-		l.failures = append(l.failures, failure)
-		if err := l.results.StoreFailure(ctx, failure, l.starts[step].fingerprint, l.lease.Transitions()); err != nil {
+	}
+	l.failures = append(l.failures, failures...) // all of them, also if Redis fails
+	for _, failure := range failures {
+		if err := l.storeFailure(ctx, failure); err != nil {
 			return err
 		}
-		l.reportEvent(workflow.StepFailed, step, failure.Reason)
+		l.reportEvent(workflow.StepFailed, failure.Step, failure.Reason)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/braneframework/terraform-provider-brane/internal/brane/agent"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 )
@@ -145,6 +147,7 @@ type attempt struct {
 	number      int
 	isOver      bool       // it has failed or is being deleted, so it will not commit
 	hasFailed   bool       // it has failed, and is not being deleted
+	record      types.UID  // of the record of the run that owns it
 	isComplete  bool       // all of its pods have succeeded
 	completions int        // of an Indexed Job
 	indexes     []int      // of its step that it runs, by completion index; empty means all

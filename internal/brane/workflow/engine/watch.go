@@ -267,6 +267,9 @@ func parseAttempt(job *batchv1.Job) attempt {
 		hasFailed:  isFailed && job.DeletionTimestamp == nil,
 		isComplete: job.Status.CompletionTime != nil,
 	}
+	if len(job.OwnerReferences) > 0 {
+		of.record = job.OwnerReferences[0].UID
+	}
 	of.agent, _ = jobspec.FindAgentStep(job) // the zero value matches no step
 	of.indexes = of.agent.Indexes.List()
 	if job.Spec.Completions != nil {

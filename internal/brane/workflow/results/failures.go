@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 
 	"github.com/braneframework/terraform-provider-brane/internal/brane/files"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
@@ -17,11 +16,17 @@ import (
 // A step that was committed nevertheless, by a pod that had been unreachable, stays failed in the execution that stored the failure. Later
 // executions and readers find the commit, and it wins.
 
-// StoreFailure stores the failure of a step with this fingerprint. term is that of the lease of the execution.
-func (s *Store) StoreFailure(ctx context.Context, failure *workflow.Failure, fingerprint files.Fingerprint, term int) error {
+// Term is a term of the lease in one record of a run. A new record begins again with the first term.
+type Term struct {
+	Record string // the UID
+	Number int
+}
+
+// StoreFailure stores the failure of a step with this fingerprint, which has happened in a term.
+func (s *Store) StoreFailure(ctx context.Context, failure *workflow.Failure, fingerprint files.Fingerprint, in Term) error {
 	stored := *failure
-	if stored.Term = term; s.graph.Step(failure.Step).AllowFailure {
-		stored.Term = 0
+	if stored.Record, stored.Term = in.Record, in.Number; s.graph.Step(failure.Step).AllowFailure {
+		stored.Record, stored.Term = "", 0
 	}
 	text, err := json.Marshal(stored)
 	if err == nil {
@@ -33,9 +38,8 @@ func (s *Store) StoreFailure(ctx context.Context, failure *workflow.Failure, fin
 	return nil
 }
 
-// FinalFailures returns the stored failures of these steps that are final for an execution whose first term of the lease is this: those that are
-// allowed, and its own.
-func (s *Store) FinalFailures(ctx context.Context, fingerprints map[string]files.Fingerprint, since int) (map[string]*workflow.Failure, error) {
+// FinalFailures returns the stored failures of these steps that are final for an execution whose first term is this: those that are allowed, and its own.
+func (s *Store) FinalFailures(ctx context.Context, fingerprints map[string]files.Fingerprint, since Term) (map[string]*workflow.Failure, error) {
 	texts, err := s.files.Failures(ctx, fingerprints)
 	if err != nil {
 		return nil, fmt.Errorf("read the failures of run %q: %w", s.id, err)
@@ -47,7 +51,8 @@ func (s *Store) FinalFailures(ctx context.Context, fingerprints map[string]files
 			return nil, fmt.Errorf("read the failure of step %q of run %q: %w", step, s.id, err)
 		}
 		isAllowed := failure.Term == 0 && s.graph.Step(step).AllowFailure
-		if isAllowed || failure.Term >= since {
+		isOwn := failure.Term > 0 && failure.Record == since.Record && failure.Term >= since.Number
+		if isAllowed || isOwn {
 			failures[step] = failure
 		}
 	}
@@ -58,5 +63,5 @@ func (s *Store) FinalFailures(ctx context.Context, fingerprints map[string]files
 func (s *Store) AllowedFailures(ctx context.Context, fingerprints map[string]files.Fingerprint) (map[string]*workflow.Failure, error) {
 	fingerprints = maps.Clone(fingerprints)
 	maps.DeleteFunc(fingerprints, func(step string, _ files.Fingerprint) bool { return !s.graph.Step(step).AllowFailure })
-	return s.FinalFailures(ctx, fingerprints, math.MaxInt)
+	return s.FinalFailures(ctx, fingerprints, Term{})
 }

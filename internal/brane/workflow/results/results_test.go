@@ -200,11 +200,11 @@ func TestLoad(t *testing.T) {
 	)
 	store, _ := openResults(t, graph)
 	for _, step := range []string{"risky", "late"} {
-		if err := store.StoreFailure(t.Context(), &workflow.Failure{Step: step, End: workflow.End{Code: 3}}, fingerprintOf(store, step), 1); err != nil {
+		if err := store.StoreFailure(t.Context(), &workflow.Failure{Step: step, End: workflow.End{Code: 3}}, fingerprintOf(store, step), Term{"record", 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := store.StoreFailure(t.Context(), &workflow.Failure{Step: "last"}, fingerprintOf(store, "last"), 1); err != nil {
+	if err := store.StoreFailure(t.Context(), &workflow.Failure{Step: "last"}, fingerprintOf(store, "last"), Term{"record", 1}); err != nil {
 		t.Fatal(err)
 	}
 	commitFiles(t, store, "late", nil)
@@ -253,7 +253,7 @@ func TestResultsOfTheLatestExecution(t *testing.T) {
 	if err := store.Files().SetFingerprints(t.Context(), map[string]files.Fingerprint{"risky": other, "removed": other}); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.StoreFailure(t.Context(), &workflow.Failure{Step: "risky"}, other, 1); err != nil {
+	if err := store.StoreFailure(t.Context(), &workflow.Failure{Step: "risky"}, other, Term{"record", 1}); err != nil {
 		t.Fatal(err)
 	}
 	result, err = store.Load(t.Context())
@@ -373,7 +373,7 @@ func TestFindGoneFailures(t *testing.T) {
 	steps := map[string]workflow.StepResult{}
 	for _, step := range []string{"kept", "expired", "late", "other"} {
 		steps[step] = workflow.StepResult{Status: workflow.Failed, Fingerprint: fingerprintOf(store, step)}
-		if err := store.StoreFailure(t.Context(), &workflow.Failure{Step: step, End: workflow.End{Code: 3}}, steps[step].Fingerprint, 1); err != nil {
+		if err := store.StoreFailure(t.Context(), &workflow.Failure{Step: step, End: workflow.End{Code: 3}}, steps[step].Fingerprint, Term{"record", 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
