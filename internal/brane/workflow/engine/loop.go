@@ -214,7 +214,9 @@ func (l *loop) recoverProgress(ctx context.Context) error {
 // if it has another fingerprint: its command would continue although the step has a result.
 func (l *loop) isStale(job attempt, now time.Time) bool {
 	isPast := job.agent.Deadline < now.Unix() && l.keptUntil.Before(now) && l.state.phaseOf(job.step) != committed
-	return isPast || !l.matches(job)
+	// An early Job may belong to a step that must not have one any more, for example because it has a timeout now, which would have begun already.
+	isTooEarly := job.agent.Ahead && !l.state.areNeedsCommitted(job.step) && !canPrewarm(l.spec.Graph, job.step)
+	return isPast || isTooEarly || !l.matches(job)
 }
 
 // stopStale deletes Jobs of earlier executions whose results would be of no use, and waits until their pods have ended, because two pods of one step
@@ -270,7 +272,12 @@ func (l *loop) completeEmptySteps(ctx context.Context, names []string) error {
 // startSteps creates the Jobs of these steps. If the API server does not answer, the request is repeated later: commits arrive through Redis, so a
 // run survives a long restart. A Job that the API server does not accept does not keep the others from starting.
 func (l *loop) startSteps(ctx context.Context, names []string) error {
-	if len(names) == 0 || time.Now().Before(l.nextRetry) {
+	if time.Now().Before(l.nextRetry) {
+		return nil
+	}
+	l.nextRetry = time.Time{}
+	if len(names) == 0 {
+		l.endPostponement() // what was postponed is not needed any more
 		return nil
 	}
 	if err := l.lease.Check(ctx); workflow.IsLost(err) {
@@ -278,7 +285,6 @@ func (l *loop) startSteps(ctx context.Context, names []string) error {
 	} else if err != nil {
 		return l.scheduleRetry(ctx, err)
 	}
-	l.nextRetry = time.Time{}
 	var postponed error
 	for _, name := range names {
 		err := l.startStep(ctx, name)
@@ -295,6 +301,9 @@ func (l *loop) startSteps(ctx context.Context, names []string) error {
 			postponed = err
 		default:
 			l.state.refuseJob(name, failureReason{workflow.ReasonJobRefused, refusal.Error()})
+			if l.state.phaseOf(name) == unconfirmed && !l.spec.Graph.Step(name).AllowFailure {
+				return nil // the run has failed, unless the step is committed
+			}
 		}
 		if postponed != nil && isQuotaRefusal(postponed.Error()) {
 			break // it would refuse the others too
@@ -302,6 +311,8 @@ func (l *loop) startSteps(ctx context.Context, names []string) error {
 	}
 	if postponed != nil {
 		l.postponeRequest(postponed)
+	} else {
+		l.endPostponement()
 	}
 	return nil
 }
@@ -385,6 +396,9 @@ func (l *loop) prewarmSteps(ctx context.Context) error {
 		}
 		l.state.withdrawPrewarmed(step)
 		l.reportEvent(workflow.StepWithdrawn, step, job.Name)
+	}
+	if len(begin) == 0 {
+		return nil // other steps may be postponed
 	}
 	return l.startSteps(ctx, begin)
 }

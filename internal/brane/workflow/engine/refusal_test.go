@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -151,5 +152,37 @@ func TestEarlyJobRefused(t *testing.T) {
 	}
 	if step := l.state.steps["b"]; step.phase != pending || !step.isPrewarmForbidden {
 		t.Errorf("the step is %+v", *step)
+	}
+}
+
+// A refusal that is not allowed fails the run: no other step starts in the same pass.
+func TestRefusedJobEndsTheRun(t *testing.T) {
+	l, _, _ := openLoop(t, workflow.Step{Name: "bad"}, workflow.Step{Name: "other"}, workflow.Step{Name: "third"})
+	accepted := refuseJobs(t, l, "brane-run-bad", metav1.Status{Code: http.StatusUnprocessableEntity, Reason: metav1.StatusReasonInvalid, Message: "no"})
+	l = newLoop(l.Execution)
+	if err := l.settleSteps(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.startSteps(t.Context(), l.state.decide().ready); err != nil {
+		t.Fatal(err)
+	}
+	if l.state.phaseOf("bad") != unconfirmed || len(*accepted) > 0 {
+		t.Errorf("the step is in phase %d, and these have started: %q", l.state.phaseOf("bad"), *accepted)
+	}
+}
+
+// A Job that waits for the cluster is not needed any more: the run does not wait for it, neither with passes without a pause nor in its status.
+func TestPostponementEnds(t *testing.T) {
+	l, _, events := openLoop(t, workflow.Step{Name: "waits"})
+	l.postponeRequest(errors.New("a quota"))
+	l.postponedSince = time.Now().Add(-time.Hour)
+	for l.nextRetry.After(time.Now()) {
+		l.nextRetry = time.Now().Add(-time.Millisecond)
+	}
+	if err := l.startSteps(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if wake := l.nextWake(time.Now()); !l.nextRetry.IsZero() || !l.postponedSince.IsZero() || !strings.Contains(strings.Join(*events, " "), "no Job waits for the cluster any more") {
+		t.Errorf("the loop wakes at %s, and has reported %q", wake, *events)
 	}
 }

@@ -100,11 +100,11 @@ func (l *loop) postponeRequest(err error) {
 	l.reportEvent(workflow.RunDisturbed, "", err.Error())
 }
 
-// endPostponement records that the API server has accepted a Job.
+// endPostponement records that the API server has accepted a Job, or that no Job is postponed any more.
 func (l *loop) endPostponement() {
 	l.backoff = retryBackoff
 	if took := time.Since(l.postponedSince); !l.postponedSince.IsZero() && took >= reportAfter {
-		l.reportEvent(workflow.RunContinues, "", fmt.Sprintf("the cluster accepts Jobs again, after %s", took.Round(time.Second)))
+		l.reportEvent(workflow.RunContinues, "", fmt.Sprintf("no Job waits for the cluster any more, after %s", took.Round(time.Second)))
 	}
 	l.postponedSince = time.Time{}
 }
