@@ -3,10 +3,12 @@ package engine
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow"
 	"github.com/braneframework/terraform-provider-brane/internal/brane/workflow/workflowtest"
 )
 
@@ -62,5 +64,35 @@ func TestAPodHoldsAllThatItAskedFor(t *testing.T) {
 				t.Errorf("got %t", got)
 			}
 		})
+	}
+}
+
+// A step that has a timeout now must not have an early Job, whose time would have begun already.
+func TestEarlyJobOfAStepWithATimeout(t *testing.T) {
+	for name, timeout := range map[string]time.Duration{"without": 0, "with": time.Minute} {
+		l, _, _ := openLoop(t, workflow.Step{Name: "a"}, workflow.Step{Name: "b", Needs: []string{"a"}})
+		l.state = newState(l.spec.Graph)
+		job, err := l.buildJob("b", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := parseAttempt(job)
+		if !of.agent.Ahead {
+			t.Fatal("the Job is not an early one")
+		}
+		step := l.spec.Graph.Step("b")
+		step.Timeout = timeout
+		next, err := workflow.NewGraph([]workflow.Step{l.spec.Graph.Step("a"), step})
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec := *l.spec
+		spec.Graph = next
+		execution := *l.Execution
+		execution.spec = &spec
+		l.Execution = &execution
+		if got := l.isStale(of, time.Now()); got != (timeout > 0) {
+			t.Errorf("%s a timeout: the early Job is stale: %t", name, got)
+		}
 	}
 }

@@ -103,7 +103,7 @@ func (l *loop) newJob(step, attempt string) *batchv1.Job {
 func (l *loop) updateTimeouts(jobs []attempt) {
 	for _, job := range jobs {
 		timeout := int64(l.spec.Graph.Step(job.step).Timeout.Seconds())
-		if !l.state.phaseOf(job.step).hasJob() || job.number != l.state.latestAttempt(job.step) || job.timeout == timeout {
+		if !l.state.phaseOf(job.step).hasJob() || job.number != l.state.latestAttempt(job.step) || job.timeout == timeout || job.agent.Ahead {
 			continue
 		}
 		patch := fmt.Sprintf(`{"spec":{"activeDeadlineSeconds":%d}}`, timeout)
