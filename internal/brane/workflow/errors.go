@@ -32,6 +32,16 @@ func (e *MissingNamespaceError) Remedy() string {
 	return fmt.Sprintf("Create it with a brane_namespace, and refer to the name of that resource in the run, so that it is created first. Or create it with kubectl create namespace %s.", e.Namespace)
 }
 
+// NotStartedError reports that a run was neither started nor continued. Steps of an earlier execution may be running.
+type NotStartedError struct {
+	Err     error
+	IsOwner bool // the execution owns the run nevertheless
+}
+
+func (e *NotStartedError) Error() string { return e.Err.Error() }
+
+func (e *NotStartedError) Unwrap() error { return e.Err }
+
 // ErrSuperseded reports that a later execution has taken over the run, so the caller must not delete it.
 var ErrSuperseded = errors.New("a later execution has taken over the run")
 

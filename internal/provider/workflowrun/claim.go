@@ -22,13 +22,22 @@ import (
 // state has a run of the same name at the same place. A run that did not succeed is continued. One that succeeded belongs to this resource if its steps are the
 // same; otherwise nothing of it may be changed.
 
-// claimRun looks for an earlier run at the place of a new one. It returns the execution whose results the new run takes over, empty if there is none; false if
-// the earlier run is not that of this resource. The configurations of the graph have no execution.
-func (m workflowRunModel) claimRun(ctx context.Context, target *clients.Infrastructure, client redis.UniversalClient, graph workflow.Graph, diags *diag.Diagnostics) (execution string, ok bool) {
+// claim is what a new run takes over.
+type claim struct {
+	owner     string // the execution that owns the run; empty if there is none
+	execution string // the one whose results it takes over; empty if there is none
+}
+
+// claimRun looks for an earlier run at the place of a new one. It returns false if the earlier run is not that of this resource. The configurations of the graph
+// have no execution.
+func (m workflowRunModel) claimRun(ctx context.Context, target *clients.Infrastructure, client redis.UniversalClient, graph workflow.Graph, diags *diag.Diagnostics) (claim, bool) {
 	ref := workflow.Ref{ID: m.ID.ValueString(), Namespace: target.Namespace}
 	found, err := runrecord.Read(ctx, target.Kube, ref)
-	if err != nil || found.Status() != workflow.RunSucceeded {
-		return "", true // there is none, it is continued, or the execution reports why it cannot be read
+	if err != nil {
+		return claim{}, true // there is none, or the execution reports why it cannot be read
+	}
+	if found.Status() != workflow.RunSucceeded {
+		return claim{owner: found.Execution()}, true // it is continued
 	}
 	var fingerprints map[string]files.Fingerprint
 	store, err := results.OpenFiles(client, ref.ID)
@@ -37,11 +46,11 @@ func (m workflowRunModel) claimRun(ctx context.Context, target *clients.Infrastr
 	}
 	if err != nil {
 		diagnostic.AddError(diags, "Failed to prepare run", fmt.Sprintf("Reading in Redis which steps run %q has, which exists in namespace %q", ref.ID, ref.Namespace), err)
-		return "", false
+		return claim{}, false
 	}
 	difference := m.describeDifference(graph, fingerprints)
 	if difference == "" {
-		return found.Execution(), true
+		return claim{found.Execution(), found.Execution()}, true
 	}
 	diags.AddAttributeError(path.Root("name"), "Run name in use", fmt.Sprintf(
 		"Run %q has succeeded in namespace %q of the cluster at %s, %s, and is not in the state of this resource: %s. "+
@@ -49,7 +58,7 @@ func (m workflowRunModel) claimRun(ctx context.Context, target *clients.Infrastr
 			"Give this run another name. If nothing else manages the existing run, import it (terraform import ADDRESS %s), "+
 			"or delete it: kubectl -n %s delete configmap %s",
 		ref.ID, ref.Namespace, target.Kube.Host(), runrecord.Describe(ref), difference, ref.ID, ref.Namespace, ref.ObjectName()))
-	return "", false
+	return claim{}, false
 }
 
 // describeDifference returns how the steps of a run that has succeeded differ from those of the graph; empty if they do not. Steps that are not cached differ

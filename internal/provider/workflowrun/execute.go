@@ -38,6 +38,7 @@ type workflowRun struct {
 	spec    *workflow.Spec
 	clients engine.Clients // for a run that is not executed by this process only its Results and, to look at its record, Kube
 	options engine.Options
+	owner   string // the execution that owned the run before it was created here; empty if there was none, and for an update
 }
 
 // runner runs workflows for the resource and for the action.
@@ -88,6 +89,9 @@ func finishRun(ctx context.Context, run *workflowRun, model *workflowRunModel, d
 			"Apply again to resume the run: completed steps do not run again. To stop it, destroy it.", run.spec.ID, run.spec.Namespace))
 	case err != nil:
 		model.reportUnfinished(diags, run, err, applyAgain)
+		if !run.isOwner(err) && !model.keepOwner(run) {
+			return false
+		}
 	case len(result.Failures) > 0:
 		reportFailures(diags, model.Name.ValueString(), result)
 	}
@@ -107,6 +111,22 @@ func finishRun(ctx context.Context, run *workflowRun, model *workflowRunModel, d
 	}
 	model.setOutputs(ctx, layer, outputs, diags)
 	writePage(ctx, run, model, progress, result, problem, diags)
+	return true
+}
+
+// isOwner reports whether the run belongs to this execution, although it has ended with an error.
+func (*workflowRun) isOwner(err error) bool {
+	var notStarted *workflow.NotStartedError
+	return !errors.As(err, &notStarted) || notStarted.IsOwner
+}
+
+// keepOwner handles a run that still belongs to the execution before: that is the one to store in the state of a new resource, so that destroying it deletes the
+// run. It returns false if there is none to store; an update leaves the state as it is.
+func (m *workflowRunModel) keepOwner(run *workflowRun) bool {
+	if run.owner == "" {
+		return false
+	}
+	m.ExecutionID = types.StringValue(run.owner)
 	return true
 }
 
@@ -150,7 +170,11 @@ func (m workflowRunModel) reportError(diags *diag.Diagnostics, summary, tried st
 // describeStop returns a sentence about the running steps of an interrupted run.
 func describeStop(err error) string {
 	var failed *workflow.NotStoppedError
-	if errors.As(err, &failed) {
+	var notStarted *workflow.NotStartedError
+	switch {
+	case errors.As(err, &notStarted):
+		return "No step was started; steps of an earlier apply may still be running."
+	case errors.As(err, &failed):
 		return fmt.Sprintf("Stopping the running steps failed, so they may continue: %v.", failed.Stop)
 	}
 	return "The running steps were stopped."

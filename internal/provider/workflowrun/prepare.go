@@ -98,12 +98,13 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 	before := model.ExecutionID.ValueString() // of an update
 	model.ID, model.Namespace, model.ExecutionID = types.StringValue(id), types.StringValue(target.Namespace), types.StringValue(rand.Text())
 	execution := model.ExecutionID.ValueString()
+	var earlier claim
 	if why == creating {
-		earlier, ok := model.claimRun(ctx, target, redis, model.configure(ctx, graph, env.secretSteps(), "", diags), diags)
-		if !ok {
+		var ok bool
+		if earlier, ok = model.claimRun(ctx, target, redis, model.configure(ctx, graph, env.secretSteps(), "", diags), diags); !ok {
 			return nil, false
 		}
-		execution = cmp.Or(earlier, execution)
+		execution = cmp.Or(earlier.execution, execution)
 	}
 	digestsOf := map[string]string{}
 	for _, step := range model.configure(ctx, graph, env.secretSteps(), execution, diags).All() {
@@ -131,6 +132,7 @@ func (r *runner) prepareRun(ctx context.Context, model *workflowRunModel, env en
 		options: engine.Options{
 			Holder: runrecord.Holder{Name: describeHolder(), Execution: model.ExecutionID.ValueString(), Replaces: before}, Detach: model.OnInterrupt.ValueString() == detach,
 		},
+		owner: earlier.owner,
 	}, true
 }
 

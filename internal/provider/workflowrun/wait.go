@@ -62,6 +62,9 @@ func startDetached(ctx context.Context, run *workflowRun, model *workflowRunMode
 	case err != nil:
 		status = workflow.RunStopped
 		model.reportError(diags, "Failed to start engine", fmt.Sprintf("Starting the engine of run %q in namespace %q of the cluster at %s", run.spec.ID, run.spec.Namespace, run.clients.Kube.Host()), err)
+		if !run.isOwner(err) && !model.keepOwner(run) {
+			return false
+		}
 	}
 	model.setRunning(ctx, status, diags)
 	return true

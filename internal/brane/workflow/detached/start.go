@@ -24,29 +24,33 @@ import (
 // Start prepares a run like [engine.Execute], and creates the Job that executes it inside the cluster. Outputs are the paths that are kept
 // at its end. If an engine executes the run already with the same configuration, because the process that started it was killed, it continues, and
 // the run belongs to this execution from then on. An engine with another configuration is replaced; the Jobs of its steps continue if they are still
-// of use.
+// of use. The error is a [workflow.NotStartedError] if the run does not belong to this execution.
 func Start(ctx context.Context, spec *workflow.Spec, clients engine.Clients, options engine.Options, outputs []string) error {
 	account := spec.Engine.ServiceAccountName
 	if account == "" {
 		var err error
 		if account, err = findServiceAccount(ctx, clients.Kube, spec.Namespace); err != nil {
-			return err
+			return &workflow.NotStartedError{Err: err}
 		}
 	}
 	// Nothing may be created for a run that cannot start.
 	resources, err := engine.ReadPolicies(ctx, spec.Namespace, clients).FitEngine(spec.Graph, spec.Engine.Resources)
 	if err != nil {
+		return &workflow.NotStartedError{Err: err}
+	}
+	isAdopted, err := Adopt(ctx, clients.Kube, spec, options.Holder, outputs)
+	if isAdopted {
 		return err
 	}
-	if isAdopted, err := Adopt(ctx, clients.Kube, spec, options.Holder, outputs); isAdopted || err != nil {
-		return err
+	var lease *record.Lease
+	if err == nil {
+		err = engine.DeleteEngines(ctx, clients.Kube, spec.Ref())
 	}
-	if err := engine.DeleteEngines(ctx, clients.Kube, spec.Ref()); err != nil {
-		return err
+	if err == nil {
+		lease, err = engine.Acquire(ctx, spec, clients.Kube, options)
 	}
-	lease, err := engine.Acquire(ctx, spec, clients.Kube, options)
 	if err != nil {
-		return err
+		return &workflow.NotStartedError{Err: err}
 	}
 	held, stopRenewing := lease.StartRenewing(ctx)
 	name := engineJobName(spec.ID, lease.Transitions())

@@ -49,17 +49,19 @@ type Options struct {
 //
 // Only one process at a time executes a run. If another process holds the lease, Execute waits until the lease has expired, and returns a
 // [workflow.HeldError] if it is renewed. A [workflow.LostError] or a [workflow.RecordGoneError] means that the run does not belong to this
-// process any more.
+// process any more, and a [workflow.NotStartedError] that no step was started.
 func Execute(ctx context.Context, spec *workflow.Spec, clients Clients, options Options) (workflow.Result, error) {
 	lease, err := Acquire(ctx, spec, clients.Kube, options)
 	if err != nil {
-		return workflow.Result{}, err
+		return workflow.Result{}, &workflow.NotStartedError{Err: err}
 	}
 	held, stopRenewing := lease.StartRenewing(ctx)
 	var result workflow.Result
 	execution, err := Prepare(held, lease, spec, clients, options)
 	if err == nil {
 		result, err = execution.Run(held)
+	} else {
+		err = &workflow.NotStartedError{Err: err, IsOwner: true}
 	}
 	stopRenewing()
 	if workflow.IsLost(err) {
