@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -24,13 +25,18 @@ func keepOwner(f *os.File, existing string, mode fs.FileMode) (fs.FileMode, erro
 		return mode, nil
 	}
 	err = f.Chown(int(stat.Uid), int(stat.Gid))
-	if errors.Is(err, fs.ErrPermission) {
+	if isRefused(err) {
 		err = f.Chown(-1, int(stat.Gid))
 	}
-	if errors.Is(err, fs.ErrPermission) {
+	if isRefused(err) {
 		return mode&^0o070 | mode&0o007<<3, nil
 	}
 	return mode, err
+}
+
+// isRefused reports whether an owner cannot be set here: this process may not, its user namespace does not have the owner, or the file system has no owners.
+func isRefused(err error) bool {
+	return slices.ContainsFunc([]error{fs.ErrPermission, syscall.EINVAL, syscall.ENOTSUP, syscall.ENOSYS}, func(cause error) bool { return errors.Is(err, cause) })
 }
 
 // createLock creates the lock file of a directory, unless it exists. Those in the group of the directory who may replace files may take the lock as well.
@@ -48,7 +54,7 @@ func createLock(path string, dir fs.FileInfo) error {
 		return nil
 	}
 	err = f.Chown(-1, int(stat.Gid))
-	if errors.Is(err, fs.ErrPermission) {
+	if isRefused(err) {
 		return nil
 	}
 	if err != nil {

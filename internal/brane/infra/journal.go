@@ -20,7 +20,11 @@ func journalPath(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".journal")
 }
 
-// isInterrupted reports whether a text begins with that after the write and continues with that before it. A longer text is truncated at the end of a write.
+// diskBlock is the size of the smallest part of a file that a disk writes.
+const diskBlock = 512
+
+// isInterrupted reports whether a text is what an interrupted write has left. A killed process leaves the beginning of the text after the write and the rest of
+// that before it. A machine that dies leaves blocks of both in any order, and zeros where it had not written the end.
 func (j journal) isInterrupted(text []byte) bool {
 	if bytes.Equal(text, j.Before) || bytes.Equal(text, j.After) {
 		return false
@@ -29,7 +33,29 @@ func (j journal) isInterrupted(text []byte) bool {
 	for written < min(len(text), len(j.After)) && text[written] == j.After[written] {
 		written++
 	}
-	return bytes.Equal(text[written:], j.Before[min(written, len(j.Before)):])
+	return bytes.Equal(text[written:], j.Before[min(written, len(j.Before)):]) || j.hasBlocks(text)
+}
+
+// hasBlocks reports whether a text consists of blocks of the text before the write, of that after it, of what it was between the two parts of the write, and
+// of zeros.
+func (j journal) hasBlocks(text []byte) bool {
+	if len(text) < min(len(j.Before), len(j.After)) || len(text) > max(len(j.Before), len(j.After)) {
+		return false
+	}
+	half := len(j.After) / 2
+	between := append(bytes.Clone(j.After[:half]), j.Before[min(half, len(j.Before)):]...)
+	for at := 0; at < len(text); at += diskBlock {
+		block := text[at:min(at+diskBlock, len(text))]
+		isOf := func(whole []byte) bool {
+			part := make([]byte, len(block)) // zeros after the end
+			copy(part, whole[min(at, len(whole)):])
+			return bytes.Equal(block, part)
+		}
+		if !isOf(j.Before) && !isOf(j.After) && !isOf(between) && !isOf(nil) {
+			return false
+		}
+	}
+	return true
 }
 
 // overwriteFile changes the content of a file in place. The file is opened before the journal exists, so that a write that is refused leaves none. Those who

@@ -171,3 +171,43 @@ func TestJournalRecognizesAnInterruptedWrite(t *testing.T) {
 		}
 	}
 }
+
+func TestJournalRecognizesBlocksInAnyOrder(t *testing.T) {
+	before, after := []byte(strings.Repeat("before\n", 200)), []byte(strings.Repeat("written\n", 300))
+	j := journal{before, after}
+	mix := func(isWritten ...bool) []byte {
+		text := bytes.Clone(before)
+		for i, written := range isWritten {
+			if at := i * diskBlock; written {
+				end := min(at+diskBlock, len(after))
+				text = append(text, make([]byte, max(end-len(text), 0))...)
+				copy(text[at:], after[at:end])
+			}
+		}
+		return text
+	}
+	for name, text := range map[string][]byte{
+		"the second block": mix(false, true), "the last block, with zeros before it": mix(false, false, false, false, true), "all but one": mix(true, false, true, true, true),
+		"zeros at the end": append(bytes.Clone(before), make([]byte, 100)...),
+	} {
+		if !j.isInterrupted(text) {
+			t.Errorf("%s: it is not recognized", name)
+		}
+		edited := bytes.Clone(text)
+		edited[diskBlock+5]++
+		if j.isInterrupted(edited) {
+			t.Errorf("%s, edited: it is taken for an interrupted write", name)
+		}
+	}
+}
+
+func TestRefusedOwners(t *testing.T) {
+	for _, err := range []error{syscall.EPERM, syscall.EINVAL, syscall.ENOTSUP, syscall.ENOSYS} {
+		if !isRefused(&fs.PathError{Op: "chown", Path: "/x", Err: err}) {
+			t.Errorf("%v is an error", err)
+		}
+	}
+	if isRefused(syscall.EIO) || isRefused(nil) {
+		t.Error("another error is ignored")
+	}
+}
