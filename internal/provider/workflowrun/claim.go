@@ -50,6 +50,9 @@ func (m workflowRunModel) claimRun(ctx context.Context, target *clients.Infrastr
 	}
 	difference := m.describeDifference(graph, fingerprints)
 	if difference == "" {
+		diags.AddWarning("Completed steps were not run again", fmt.Sprintf("Run %q has succeeded in namespace %q with the same steps, and was not in the state of this resource. Its results were taken over, "+
+			"so that only steps without a result run. With lifecycle.create_before_destroy, which other resources that need this one may cause as well, -replace does that too. "+
+			"To run all steps again, change a value in triggers.", ref.ID, ref.Namespace))
 		return claim{found.Execution(), found.Execution()}, true
 	}
 	diags.AddAttributeError(path.Root("name"), "Run name in use", fmt.Sprintf(

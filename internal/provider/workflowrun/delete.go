@@ -41,21 +41,16 @@ func (r *workflowRunResource) Delete(ctx context.Context, req resource.DeleteReq
 			diagnostic.AddError(&resp.Diagnostics, "Failed to stop run", fmt.Sprintf("Stopping run %q in namespace %q, which is replaced", id, namespace), err)
 		}
 	default:
-		r.runner.deleteRun(ctx, &model, like == same, &resp.Diagnostics)
+		r.runner.deleteRun(ctx, &model, &resp.Diagnostics)
 	}
 }
 
-// deleteRun deletes the objects of the run in the cluster, its Redis user and its Redis keys. isReplaced means that a run of the same name replaces it at the
-// same place.
-func (r *runner) deleteRun(ctx context.Context, model *workflowRunModel, isReplaced bool, diags *diag.Diagnostics) {
+// deleteRun deletes the objects of the run in the cluster, its Redis user and its Redis keys, unless the run belongs to another resource: with
+// create_before_destroy, Create has taken it over already.
+func (r *runner) deleteRun(ctx context.Context, model *workflowRunModel, diags *diag.Diagnostics) {
 	id := model.ID.ValueString()
 	err := r.deleteObjects(ctx, model)
 	if errors.Is(err, workflow.ErrSuperseded) {
-		// With create_before_destroy, Create has already resumed it.
-		if isReplaced {
-			diags.AddWarning("Completed steps were not run again", fmt.Sprintf("Run %q was to be replaced by itself. Because of lifecycle.create_before_destroy, "+
-				"which other resources that need this one may cause as well, the new run found the results of the old one and ran only steps without a result. To run all steps again, change a value in triggers.", id))
-		}
 		return
 	}
 	if err != nil {
